@@ -38,7 +38,7 @@ pub use events::Events;
 pub use load::{Load, concurrently};
 pub use mock_vendors::MockVendors;
 pub use pooler::Pooler;
-pub use process::Process;
+pub use process::{Process, binary_path};
 pub use proxy::Proxy;
 pub use standalone::Standalone;
 pub use vendors::{serve, vendor_settings};

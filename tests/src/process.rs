@@ -144,7 +144,8 @@ impl Process {
 }
 
 /// Returns the path of a binary. Tests are in `target/<profile>/deps`, binaries in `target/<profile>`.
-pub(crate) fn binary_path(binary: &str) -> PathBuf {
+#[must_use]
+pub fn binary_path(binary: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
     test.parent()
         .and_then(Path::parent)

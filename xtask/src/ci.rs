@@ -8,12 +8,12 @@ use anyhow::{Result, bail};
 use workspace::process;
 
 use crate::tools::{self, IfMissing};
-use crate::{forward, openapi, test_suite, tidy};
+use crate::{forward, openapi, packages, test_suite, tidy};
 
 /// Arguments of `ci`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Skip the checks of cargo-deny, typos and promtool, and those that need packages for Python and Node.js, with a warning where these
+    /// Skip the checks of cargo-deny, typos, promtool and the linters of packages, and those that need packages for Python and Node.js, with a warning where these
     /// are not available, instead of failing.
     #[arg(long)]
     allow_missing_tools: bool,
@@ -52,6 +52,7 @@ pub(crate) fn run(args: &Args, config: Option<&Path>) -> Result<()> {
         step("typos", move || tools::typos(if_missing)),
         step("deny", move || tools::deny(if_missing)),
         step("alerts", move || tools::promtool(if_missing)),
+        step("packages", move || packages::run(if_missing)),
         step("clippy", || {
             let lint = [
                 "clippy",

@@ -7,6 +7,7 @@ mod ci;
 mod contracts;
 mod forward;
 mod openapi;
+mod packages;
 mod test_suite;
 mod tidy;
 mod tools;

@@ -23,7 +23,7 @@ use wiring::program::{self, ConfigArgs};
 
 /// Operates a deployment.
 #[derive(Debug, Parser)]
-#[command(name = connection::PROGRAM, version, max_term_width = 100)]
+#[command(name = connection::PROGRAM, version = wiring::build::VERSION_AND_COMMIT, max_term_width = 100)]
 struct Arguments {
     #[command(flatten)]
     config: ConfigArgs,

@@ -17,6 +17,7 @@ impl From<&Settings> for ServerOptions {
             body_timeout: api.body_timeout,
             send_timeout: api.send_timeout,
             shutdown_timeout: api.shutdown_timeout,
+            drain_time: api.drain_time,
             batcher: OrderBatcherSettings {
                 max_batch: api.write_batch_size,
                 max_waiting: api.write_queue_size,

@@ -1,7 +1,7 @@
 //! The program `order-aggregator-api`: wires the REST API to PostgreSQL and the system clock, and runs it until a stop signal.
 
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -11,46 +11,71 @@ use clap::Parser;
 use clock_tokio::SystemClock;
 use domain::ports::{Clock, ConfiguredFeed, Notifier};
 use domain::services::VendorSync;
-use metrics::{Metrics, MetricsPage};
+use metrics::{BuildInfo, Metrics, MetricsPage};
 use readiness::{ReadinessProbe, TaskHealth};
 use settings::Settings;
 use storage_postgres::{PgListener, PgNotifier, PgOptions, PgStore};
 use tracing::info;
+use wiring::health::HealthArgs;
 use wiring::program::{self, ConfigArgs};
+use wiring::{build, health, service_manager, sockets};
 
 /// Serves the REST API for orders and stock.
 ///
 /// SIGTERM and Ctrl-C shut the API down after the requests in progress are finished.
 #[derive(Parser)]
-#[command(name = PROGRAM, version, max_term_width = 100)]
+#[command(name = PROGRAM, version = wiring::build::VERSION_AND_COMMIT, max_term_width = 100)]
 struct Arguments {
     #[command(flatten)]
     config: ConfigArgs,
+    #[command(flatten)]
+    health: HealthArgs,
 }
 
 /// Name of this program, also on the database server.
 const PROGRAM: &str = env!("CARGO_BIN_NAME");
 
+/// The build of this program.
+const BUILD: BuildInfo = BuildInfo {
+    version: build::VERSION,
+    commit: build::COMMIT,
+};
+
 fn main() -> ExitCode {
-    program::run_async(run)
+    // Before the runtime starts its threads.
+    let listener = sockets::take_listener();
+    program::run_async(|arguments| run(arguments, listener))
 }
 
-async fn run(arguments: Arguments) -> anyhow::Result<()> {
+async fn run(
+    arguments: Arguments,
+    listener: anyhow::Result<Option<TcpListener>>,
+) -> anyhow::Result<()> {
     let settings = arguments.config.load()?;
+    let address = SocketAddr::new(settings.api.address, settings.api.port);
+    if arguments.health.health {
+        return health::check(address, settings.api.tls.is_some()).await;
+    }
     wiring::prepare_process(&settings.telemetry)?;
-    let server = api::prepare(ServerOptions::from(&settings))?;
+    let server = api::prepare(ServerOptions::from(&settings))?.with_listener(listener?)?;
     let pg_options = wiring::postgres(&settings.database, PROGRAM);
     wiring::check_database(&pg_options).await?;
 
     let shutdown = Shutdown::new();
-    let stop = shutdown_signal(shutdown.clone())?;
-    let address = SocketAddr::new(settings.api.address, settings.api.port);
-    let running = api::start(server, ports(&settings, &pg_options)?, shutdown, stop)
+    let stop = shutdown_signal()?;
+    let ports = ports(&settings, &pg_options)?;
+    let readiness = Arc::clone(&ports.readiness);
+    let running = api::start(server, ports, shutdown, stop)
         .with_context(|| format!("cannot listen on {address} (settings api.address, PORT)"))?;
-    info!(address = %running.address, "listening");
+    info!(address = %running.address, version = build::VERSION_AND_COMMIT, "listening");
+    service_manager::report(move || is_ready(Arc::clone(&readiness)));
     running.run().await.context("the HTTP server failed")?;
     info!("stopped");
     Ok(())
+}
+
+async fn is_ready(readiness: Arc<dyn ReadinessProbe>) -> bool {
+    readiness.readiness().await.is_ready()
 }
 
 /// The ports of the API on PostgreSQL.
@@ -84,24 +109,23 @@ fn ports(settings: &Settings, pg_options: &PgOptions) -> anyhow::Result<ApiPorts
         push_feeds: wiring::push_feeds(&settings.vendors)?,
         manual_vendors: settings.manual_vendors.clone(),
         observer: metrics.clone(),
-        metrics: MetricsPage::new(metrics, store).with_readiness(Arc::clone(&readiness)),
+        metrics: MetricsPage::new(metrics, store)
+            .with_build(BUILD)
+            .with_readiness(Arc::clone(&readiness)),
         readiness,
         write_health,
         writer_runtime: None,
     })
 }
 
-/// Completes on `SIGTERM` or Ctrl-C, after announcing the shutdown, from when on new orders are rejected.
-fn shutdown_signal(
-    shutdown: Shutdown,
-) -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
+/// Completes on `SIGTERM` or Ctrl-C.
+fn shutdown_signal() -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
     let stop = wiring::stop_signal()?;
     Ok(async move {
         let signal = stop.await;
-        shutdown.announce();
         info!(
             signal,
-            "shutting down: rejecting new orders, finishing requests in progress"
+            "shutting down: draining connections, finishing requests in progress"
         );
     })
 }

@@ -51,6 +51,8 @@ pub struct ServerOptions {
     pub send_timeout: Duration,
     /// Maximum time for requests to finish at shutdown, rounded up to seconds; and for pending orders after that.
     pub shutdown_timeout: Duration,
+    /// Time at shutdown for which requests are served as usual while each response closes its connection.
+    pub drain_time: Duration,
     /// The limits of the batches in which orders are written.
     pub batcher: OrderBatcherSettings,
     /// Number of tasks that write batches of orders.
@@ -78,6 +80,9 @@ pub enum StartError {
          settings (`order-aggregator-admin api-key new` creates a key), or set api.address to 127.0.0.1"
     )]
     Exposed(IpAddr),
+    /// The socket that was passed to the process is not usable.
+    #[error("the address of the socket that was passed to this program cannot be read: {0}")]
+    Socket(#[source] io::Error),
     /// The TLS files cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsFileError),
@@ -86,6 +91,8 @@ pub enum StartError {
 /// A server with valid options.
 pub struct PreparedServer {
     options: ServerOptions,
+    /// A socket that is already bound; `None` to bind the address of the options.
+    listener: Option<TcpListener>,
     context: HttpContext,
     tls: Option<rustls::ServerConfig>,
 }
@@ -121,12 +128,32 @@ pub fn prepare(options: ServerOptions) -> Result<PreparedServer, StartError> {
     };
     Ok(PreparedServer {
         options,
+        listener: None,
         context,
         tls,
     })
 }
 
 impl PreparedServer {
+    /// Serves on a socket that is already bound, instead of the address of the options, if there is one.
+    ///
+    /// # Errors
+    /// [`StartError`]: the socket would be open to other machines without API keys, or is not usable.
+    pub fn with_listener(self, listener: Option<TcpListener>) -> Result<Self, StartError> {
+        if let Some(listener) = &listener {
+            let ip = listener.local_addr().map_err(StartError::Socket)?.ip();
+            if http_access::is_exposed(ip, !self.options.keys.is_empty()) {
+                return Err(StartError::Exposed(ip));
+            }
+        }
+        Ok(Self { listener, ..self })
+    }
+
+    /// Whether the socket was passed to the process, so that connections wait in it for the next one.
+    pub(crate) fn has_passed_listener(&self) -> bool {
+        self.listener.is_some()
+    }
+
     pub(crate) fn options(&self) -> &ServerOptions {
         &self.options
     }
@@ -139,6 +166,7 @@ impl PreparedServer {
     ) -> io::Result<BoundServer> {
         let Self {
             options,
+            listener,
             context,
             tls,
         } = self;
@@ -154,7 +182,8 @@ impl PreparedServer {
             .tcp_nodelay(true)
             .shutdown_timeout(u64::try_from(shutdown_timeout_s).unwrap_or(u64::MAX))
             .shutdown_signal(shutdown);
-        let listener = listen(options.address, options.send_timeout)?;
+        let bound = listener.map_or_else(|| TcpListener::bind(options.address), Ok)?;
+        let listener = listen(bound, options.send_timeout)?;
         let server = match tls {
             None => server.listen(listener),
             Some(tls) => server.listen_rustls_0_23(listener, tls),
@@ -170,9 +199,8 @@ impl PreparedServer {
     }
 }
 
-/// Binds the port. Accepted connections inherit the options of the listening socket.
-fn listen(address: SocketAddr, send_timeout: Duration) -> io::Result<TcpListener> {
-    let listener = TcpListener::bind(address)?;
+/// Listens on a bound socket. Accepted connections inherit its options.
+fn listen(listener: TcpListener, send_timeout: Duration) -> io::Result<TcpListener> {
     // Set on the socket, because the HTTP server has no timeout for clients that accept no data.
     #[cfg(target_os = "linux")]
     {
@@ -203,6 +231,7 @@ mod tests {
                 body_timeout: Duration::from_secs(1),
                 send_timeout: Duration::from_secs(1),
                 shutdown_timeout: Duration::from_secs(1),
+                drain_time: Duration::ZERO,
                 batcher: OrderBatcherSettings {
                     max_batch: 1,
                     max_waiting: 1,

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::Server;
+use actix_web::dev::{Server, ServerHandle};
 use domain::identifiers::VendorId;
 use domain::ports::{
     ChangeQueries, Clock, ConfiguredFeed, ConfiguredPushFeed, Listener, Notifier, Observer,
@@ -16,6 +16,7 @@ use domain::services::{ChangeStatus, OrderBatcher, VendorSync};
 use metrics::MetricsPage;
 use readiness::{ReadinessProbe, TaskHealth};
 use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use crate::change_feed::{ChangeFeedHandle, ChangeFeedPorts};
@@ -94,7 +95,8 @@ pub struct RunningServer {
     background: JoinSet<()>,
 }
 
-/// Starts the API. It serves requests until `stop` completes; requests observe `shutdown`. Requires a tokio runtime.
+/// Starts the API. It serves requests until `stop` completes, and then for the drain time of the options; requests observe
+/// `shutdown`. Requires a tokio runtime.
 ///
 /// # Errors
 /// The port is in use, or binding is not permitted.
@@ -106,6 +108,7 @@ pub fn start(
 ) -> io::Result<RunningServer> {
     let options = server.options();
     let (batch_writers, shutdown_timeout) = (options.batch_writers, options.shutdown_timeout);
+    let (drain_time, has_passed_listener) = (options.drain_time, server.has_passed_listener());
     let store = ports.store;
     let (batcher, writer) = OrderBatcher::open(
         store.clone(),
@@ -142,9 +145,16 @@ pub fn start(
         readiness: ports.readiness,
         metrics: ports.metrics,
         change_feed,
-        shutdown,
+        shutdown: shutdown.clone(),
     };
+    let (send_handle, handle) = oneshot::channel();
+    let stop = drain(drain_time, shutdown, stop, handle);
     let bound = server.bind(state, stop)?;
+    if has_passed_listener {
+        let _ = send_handle.send(bound.server.handle());
+    } else {
+        drop(send_handle);
+    }
     let mut background = JoinSet::new();
     match &ports.writer_runtime {
         Some(runtime) => {
@@ -163,6 +173,25 @@ pub fn start(
         shutdown_timeout,
         background,
     })
+}
+
+/// Completes the drain time after `stop`, and announces the shutdown then. Meanwhile a server whose handle is received accepts no
+/// connections: they wait in its socket for the next process. Another server accepts them until it ends.
+async fn drain(
+    drain_time: Duration,
+    shutdown: Shutdown,
+    stop: impl Future<Output = ()> + Send,
+    handle: oneshot::Receiver<ServerHandle>,
+) {
+    stop.await;
+    if !drain_time.is_zero() {
+        shutdown.drain();
+        if let Ok(handle) = handle.await {
+            handle.pause().await;
+        }
+        tokio::time::sleep(drain_time).await;
+    }
+    shutdown.announce();
 }
 
 impl RunningServer {

@@ -8,11 +8,13 @@
 //! for metrics specific to this service. Labels have few values, which are known in advance: routes instead of paths, and
 //! configured vendors.
 
+mod build;
 mod counters;
 mod http;
 mod page;
 mod process;
 
+pub use build::BuildInfo;
 pub use counters::{EventMetrics, InvalidMetric, Metrics};
 pub use http::{HttpMetrics, HttpRecorder, NO_ROUTE};
 pub use page::MetricsPage;

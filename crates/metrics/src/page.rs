@@ -15,7 +15,7 @@ use prometheus::{Counter, Gauge, IntCounter, Registry, TextEncoder};
 use readiness::{Cached, ReadinessProbe};
 use tracing::{error, warn};
 
-use crate::{InvalidMetric, Metrics, process};
+use crate::{BuildInfo, InvalidMetric, Metrics, process};
 use vendors::VendorReader;
 
 /// The media type of the Prometheus text format.
@@ -43,6 +43,7 @@ pub struct MetricsPage {
     in_flight: Option<Arc<InFlightReader>>,
     vendors: Option<Arc<VendorReader>>,
     readiness: Option<Arc<dyn ReadinessProbe>>,
+    build: BuildInfo,
 }
 
 /// Values that are read for one response.
@@ -109,7 +110,21 @@ impl MetricsPage {
             in_flight: None,
             vendors: None,
             readiness: None,
+            build: BuildInfo::default(),
         }
+    }
+
+    /// Sets the build of the program.
+    #[must_use]
+    pub fn with_build(mut self, build: BuildInfo) -> Self {
+        self.build = build;
+        self
+    }
+
+    /// The build of the program.
+    #[must_use]
+    pub fn build(&self) -> BuildInfo {
+        self.build
     }
 
     /// Sets the minimum interval between two reads of the store's gauges, which is 5 s by default.
@@ -274,6 +289,7 @@ impl MetricsPage {
         )?;
         unreadable.inc_by(self.probe.unreadable_rows());
         current.register(Box::new(unreadable))?;
+        self.build.register(&current)?;
         process::read_into(&current)?;
         let mut families = self.metrics.gather();
         families.extend(current.gather());

@@ -51,7 +51,7 @@ them."#;
 /// Without --script, the settings select the vendors and their addresses: those whose URL is on this machine with the path /vendorA/stock or
 /// /vendorB/stock, as in the default settings. The options override them.
 #[derive(Debug, Parser)]
-#[command(name = env!("CARGO_BIN_NAME"), version, max_term_width = 100, after_help = CONTROL)]
+#[command(name = env!("CARGO_BIN_NAME"), version = wiring::build::VERSION_AND_COMMIT, max_term_width = 100, after_help = CONTROL)]
 struct Arguments {
     #[command(flatten)]
     config: ConfigArgs,

@@ -41,6 +41,9 @@ pub struct ApiSettings {
     /// Longest wait for requests in progress at shutdown.
     #[serde(deserialize_with = "fields::duration::<_, 100, 600_000>")]
     pub shutdown_timeout: Duration,
+    /// Time at shutdown for which requests are served as usual while each response closes its connection.
+    #[serde(deserialize_with = "fields::duration::<_, 0, 600_000>")]
+    pub drain_time: Duration,
     /// Maximum number of concurrent event streams.
     #[serde(deserialize_with = "fields::integer::<_, _, 0, 100_000>")]
     pub max_event_streams: usize,

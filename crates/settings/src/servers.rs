@@ -114,6 +114,9 @@ pub struct RabbitmqSettings {
     /// `amqp://user:password@host:port/vhost`, or `amqps://…` for TLS.
     #[serde(deserialize_with = "amqp_url")]
     pub url: SecretString,
+    /// Whether the password in the URL may be `guest`, the default of RabbitMQ.
+    #[serde(deserialize_with = "fields::boolean")]
+    pub allow_guest_password: bool,
     /// Number of queues that orders are distributed over.
     #[serde(deserialize_with = "fields::integer::<_, _, 1, 1_024>")]
     pub queues: u16,

@@ -1,7 +1,7 @@
 //! The lifecycle of the process, from start to shutdown.
 
 use std::io::Write as _;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,30 +12,44 @@ use domain::ports::{
     StockQueries as _, StoreProbe as _, VendorQueries as _, VendorSetQueries as _, VendorStatus,
 };
 use domain::vendor_set::VendorSet;
-use metrics::{Metrics, MetricsPage};
+use metrics::{BuildInfo, Metrics, MetricsPage};
 use readiness::{ReadinessProbe, TaskHealth};
 use settings::Settings;
 use signal_in_process::ProcessNotifier;
 use storage_sqlite::SqliteStore;
 use tracing::{error, info, warn};
 use wiring::trial::RunningApi;
+use wiring::{build, service_manager};
 use worker::supervisor::Supervisor;
 use worker::tasks::{self, WorkerPorts};
 
 use crate::{adapters, banner, mock_vendors};
 
+/// The build of this program.
+const BUILD: BuildInfo = BuildInfo {
+    version: build::VERSION,
+    commit: build::COMMIT,
+};
+
 /// Interval of the readiness checks before the banner is printed.
 const READINESS_POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Runs until a stop signal or a fatal error. Returns whether the shutdown was requested and completed in time.
-pub(crate) async fn run(settings: &Settings, with_mock_vendors: bool) -> anyhow::Result<bool> {
+///
+/// Serves on `listener` if there is one, and otherwise on the address of the settings.
+pub(crate) async fn run(
+    settings: &Settings,
+    listener: Option<TcpListener>,
+    with_mock_vendors: bool,
+) -> anyhow::Result<bool> {
     let stop = wiring::stop_signal()?;
     wiring::ignore_file_size_signal()?;
     let prepared = api::prepare(ServerOptions {
         // SQLite allows one writer at a time; a second batch writer would only wait for the first.
         batch_writers: 1,
         ..ServerOptions::from(settings)
-    })?;
+    })?
+    .with_listener(listener)?;
     let store = Arc::new(adapters::open_store(&settings.embedded).await?);
     let metrics = Arc::new(Metrics::new()?);
     let notifier = ProcessNotifier::new();
@@ -70,16 +84,15 @@ pub(crate) async fn run(settings: &Settings, with_mock_vendors: bool) -> anyhow:
         metrics: MetricsPage::new(metrics, Arc::clone(&ports.probe))
             .with_in_flight(store.clone())
             .with_vendors(store.clone(), ports.reporting_vendor_ids())
-            .with_readiness(Arc::clone(&readiness)),
+            .with_readiness(Arc::clone(&readiness))
+            .with_build(BUILD),
         write_health,
         writer_runtime: ports.writer_runtime.clone(),
         readiness: Arc::clone(&readiness),
     };
     let shutdown = Shutdown::new();
-    let announced = shutdown.clone();
     let until_stopped = async move {
         let signal = stop.await;
-        announced.announce();
         info!(
             signal,
             "shutting down: accepting no new orders, completing work in progress"
@@ -90,7 +103,14 @@ pub(crate) async fn run(settings: &Settings, with_mock_vendors: bool) -> anyhow:
         api::start(prepared, api_ports, shutdown.clone(), until_stopped).with_context(|| {
             format!("cannot listen on {address} (--port, or the settings api.address and PORT)")
         })?;
-    info!(address = %running.address, data = %store.path().display(), "listening");
+    info!(
+        address = %running.address,
+        data = %store.path().display(),
+        version = build::VERSION_AND_COMMIT,
+        "listening"
+    );
+    let probed = Arc::clone(&readiness);
+    service_manager::report(move || is_ready(Arc::clone(&probed)));
 
     let feed_vendors = ports.feed_vendor_ids();
     let api = RunningApi::new(settings, running.address);
@@ -109,6 +129,10 @@ pub(crate) async fn run(settings: &Settings, with_mock_vendors: bool) -> anyhow:
     }
     close(&store).await;
     Ok(is_requested && in_time)
+}
+
+async fn is_ready(readiness: Arc<dyn ReadinessProbe>) -> bool {
+    readiness.readiness().await.is_ready()
 }
 
 /// Requeues the orders that were in the queue of an earlier process, which was in memory.

@@ -8,11 +8,14 @@ mod banner;
 mod deployment;
 mod mock_vendors;
 
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
+use wiring::health::{self, HealthArgs};
 use wiring::program::{self, ConfigArgs};
+use wiring::sockets;
 
 /// Accepts orders over HTTP, settles them and syncs vendors, in one process with one data file.
 ///
@@ -26,7 +29,7 @@ use wiring::program::{self, ConfigArgs};
 /// in the data file and are settled after the next start, as after a crash. The exit code is 0 if the shutdown completed in
 /// time. Logs are written to standard error.
 #[derive(Debug, Parser)]
-#[command(name = env!("CARGO_BIN_NAME"), version, max_term_width = 100)]
+#[command(name = env!("CARGO_BIN_NAME"), version = wiring::build::VERSION_AND_COMMIT, max_term_width = 100)]
 struct Arguments {
     /// Path of the data file; the file and its directory are created if missing [default: the setting embedded.path,
     /// order-aggregator.db].
@@ -37,16 +40,23 @@ struct Arguments {
     port: Option<u16>,
     #[command(flatten)]
     config: ConfigArgs,
+    #[command(flatten)]
+    health: HealthArgs,
     /// Do not start mock vendors.
     #[arg(long)]
     no_mock_vendors: bool,
 }
 
 fn main() -> ExitCode {
-    program::run_async(run)
+    // Before the runtime starts its threads.
+    let listener = sockets::take_listener();
+    program::run_async(|arguments| run(arguments, listener))
 }
 
-async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+async fn run(
+    arguments: Arguments,
+    listener: anyhow::Result<Option<TcpListener>>,
+) -> anyhow::Result<ExitCode> {
     let mut settings = arguments.config.load()?;
     if let Some(path) = arguments.data {
         settings.embedded.path = path;
@@ -54,8 +64,13 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     if let Some(port) = arguments.port {
         settings.api.port = port;
     }
+    if arguments.health.health {
+        let address = SocketAddr::new(settings.api.address, settings.api.port);
+        health::check(address, settings.api.tls.is_some()).await?;
+        return Ok(ExitCode::SUCCESS);
+    }
     wiring::prepare_process(&settings.telemetry)?;
-    let is_clean = deployment::run(&settings, !arguments.no_mock_vendors).await?;
+    let is_clean = deployment::run(&settings, listener?, !arguments.no_mock_vendors).await?;
     Ok(program::exit_code(is_clean))
 }
 

@@ -2,7 +2,11 @@
 //!
 //! Each event is one line on standard error; standard output is left to the program. Control characters are escaped, so that
 //! a logged value cannot end its line early, forge another line or control a terminal.
+//!
+//! If standard error is the systemd journal, a line begins with its priority, and text lines have no time, which the journal
+//! adds.
 
+mod journal;
 pub mod request_id;
 
 use std::io::{self, IsTerminal};
@@ -13,6 +17,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::fmt::{self, MakeWriter, format};
 
+use journal::WithPriority;
 use request_id::{IdPosition, WithRequestId};
 
 /// Format of log lines.
@@ -51,9 +56,27 @@ pub enum TelemetryError {
 pub fn init(format: Format, filter: &str) -> Result<(), TelemetryError> {
     let from_environment = std::env::var("RUST_LOG").ok();
     let filter = choose_filter(from_environment.as_deref(), filter)?;
-    let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    tracing::subscriber::set_global_default(subscriber(format, filter, colour, io::stderr))
+    let journal_stream = std::env::var_os("JOURNAL_STREAM");
+    let output = if journal::is_journal(journal_stream.as_deref(), io::stderr()) {
+        Output::Journal
+    } else if io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
+        Output::Terminal
+    } else {
+        Output::File
+    };
+    tracing::subscriber::set_global_default(subscriber(format, filter, output, io::stderr))
         .map_err(|_| TelemetryError::AlreadyStarted)
+}
+
+/// The kind of output that lines are written to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Output {
+    /// A terminal that shows colours.
+    Terminal,
+    /// A file, a pipe, or a terminal without colours.
+    File,
+    /// The journal of systemd.
+    Journal,
 }
 
 fn choose_filter(
@@ -76,7 +99,7 @@ fn choose_filter(
 fn subscriber<W>(
     format: Format,
     filter: EnvFilter,
-    colour: bool,
+    output: Output,
     writer: W,
 ) -> Box<dyn Subscriber + Send + Sync>
 where
@@ -84,6 +107,7 @@ where
 {
     // The subscriber would report a failed write on standard error, and panic if that fails too: on a full disk a log line
     // must not end the process.
+    let is_enabled = output == Output::Journal;
     let builder = fmt()
         .log_internal_errors(false)
         .with_env_filter(filter)
@@ -91,9 +115,12 @@ where
     match format {
         Format::Json => {
             let builder = builder.json().flatten_event(true);
-            let builder = builder.map_event_format(|inner| WithRequestId {
-                inner,
-                position: IdPosition::JsonStart,
+            let builder = builder.map_event_format(|inner| WithPriority {
+                inner: WithRequestId {
+                    inner,
+                    position: IdPosition::JsonStart,
+                },
+                is_enabled,
             });
             Box::new(builder.finish())
         }
@@ -107,7 +134,18 @@ where
                 }
             });
             let fields = fields.delimited(" ");
+            let colour = output == Output::Terminal;
             let builder = builder.with_ansi(colour).fmt_fields(fields);
+            if output == Output::Journal {
+                let builder = builder.map_event_format(|inner| WithPriority {
+                    inner: WithRequestId {
+                        inner: inner.with_ansi(false).without_time(),
+                        position: IdPosition::TextEnd,
+                    },
+                    is_enabled,
+                });
+                return Box::new(builder.finish());
+            }
             let builder = builder.map_event_format(|inner| WithRequestId {
                 inner: inner.with_ansi(colour),
                 position: IdPosition::TextEnd,
@@ -145,13 +183,17 @@ mod tests {
     }
 
     fn logged(format: Format, filter: &str, log: impl FnOnce()) -> String {
+        logged_to(Output::File, format, filter, log)
+    }
+
+    fn logged_to(output: Output, format: Format, filter: &str, log: impl FnOnce()) -> String {
         let captured = Captured::default();
         let writer = {
             let captured = captured.clone();
             move || captured.clone()
         };
         let filter = choose_filter(None, filter).unwrap();
-        tracing::subscriber::with_default(subscriber(format, filter, false, writer), log);
+        tracing::subscriber::with_default(subscriber(format, filter, output, writer), log);
         String::from_utf8(captured.0.lock().unwrap().clone()).unwrap()
     }
 
@@ -226,6 +268,32 @@ mod tests {
         assert_eq!(lines[0]["request.id"], r#"a"b\c"#);
         assert_eq!(lines[0]["order.id"], 7);
         assert_eq!(lines[1].get("request.id"), None);
+    }
+
+    #[test]
+    fn journal_lines_begin_with_their_priority_and_text_has_no_time() {
+        let log = || {
+            error!("a");
+            tracing::warn!(order.id = 7, "b");
+            info!("c");
+            debug!("d");
+        };
+        let text = logged_to(Output::Journal, Format::Text, "debug", log);
+        let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
+        assert_eq!(
+            lines,
+            [
+                "<3>ERROR telemetry::tests: a",
+                "<4> WARN telemetry::tests: b order.id=7",
+                "<6> INFO telemetry::tests: c",
+                "<7>DEBUG telemetry::tests: d",
+            ]
+        );
+        let json = logged_to(Output::Journal, Format::Json, "debug", log);
+        let line = json.lines().nth(1).unwrap().strip_prefix("<4>").unwrap();
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert_eq!(line["level"], "WARN");
+        assert!(line["timestamp"].is_string());
     }
 
     #[test]

@@ -8,12 +8,16 @@
 
 #[cfg(feature = "rabbitmq")]
 mod broker;
+pub mod build;
 #[cfg(feature = "sqlite")]
 mod data_file;
 #[cfg(feature = "postgres")]
 mod database;
 mod feed;
+pub mod health;
 pub mod program;
+pub mod service_manager;
+pub mod sockets;
 #[cfg(any(feature = "postgres", feature = "rabbitmq"))]
 mod tls;
 pub mod trial;
@@ -167,7 +171,8 @@ pub fn ignore_file_size_signal() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Installs handlers of SIGTERM and SIGINT (Ctrl-C). The future completes with the name of the first signal.
+/// Installs handlers of SIGTERM and SIGINT (Ctrl-C). The future completes with the name of the first signal, after the
+/// service manager was notified of the shutdown.
 ///
 /// # Errors
 /// If the handlers cannot be installed.
@@ -177,10 +182,12 @@ pub fn stop_signal() -> anyhow::Result<impl Future<Output = &'static str> + Send
     let mut interrupt =
         signal(SignalKind::interrupt()).context("cannot install a handler of SIGINT")?;
     Ok(async move {
-        tokio::select! {
+        let signal = tokio::select! {
             _ = terminate.recv() => "SIGTERM",
             _ = interrupt.recv() => "SIGINT",
-        }
+        };
+        service_manager::report_stopping();
+        signal
     })
 }
 

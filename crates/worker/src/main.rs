@@ -8,12 +8,16 @@ use anyhow::Context as _;
 use clap::Parser;
 use clock_tokio::SystemClock;
 use domain::ports::Topic;
-use metrics::{Metrics, MetricsPage};
+use metrics::{BuildInfo, Metrics, MetricsPage};
 use queue_rabbitmq::{RabbitOptions, RabbitOrderConsumer, RabbitOrderQueue};
+use readiness::ReadinessProbe as _;
 use settings::Settings;
 use storage_postgres::{PgLeases, PgListener, PgNotifier, PgOptions, PgStore};
 use tracing::info;
+use wiring::health::HealthArgs;
 use wiring::program::{self, ConfigArgs};
+use wiring::{build, health, service_manager};
+use worker::health::Health;
 use worker::pages::PagesOptions;
 use worker::supervisor::Supervisor;
 use worker::tasks::{self, WorkerPorts};
@@ -24,10 +28,12 @@ use worker::{lifecycle, pages};
 /// SIGTERM and Ctrl-C stop the worker after it has settled the batches in progress; the exit code is 0 if it completed in
 /// time.
 #[derive(Parser)]
-#[command(name = PROGRAM, version, max_term_width = 100)]
+#[command(name = PROGRAM, version = wiring::build::VERSION_AND_COMMIT, max_term_width = 100)]
 struct Arguments {
     #[command(flatten)]
     config: ConfigArgs,
+    #[command(flatten)]
+    health: HealthArgs,
 }
 
 /// Name of this program, also on the servers.
@@ -39,6 +45,11 @@ fn main() -> ExitCode {
 
 async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let settings = arguments.config.load()?;
+    let address = SocketAddr::new(settings.worker.address, settings.worker.port);
+    if arguments.health.health {
+        health::check(address, false).await?;
+        return Ok(ExitCode::SUCCESS);
+    }
     wiring::prepare_process(&settings.telemetry)?;
 
     let stop = wiring::stop_signal()?;
@@ -46,7 +57,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     wiring::check_database(&postgres).await?;
     let rabbitmq = wiring::rabbitmq(&settings.rabbitmq, PROGRAM)?;
     let pages_options = PagesOptions {
-        address: SocketAddr::new(settings.worker.address, settings.worker.port),
+        address,
         keys: settings.api_keys.clone(),
         allowed_hosts: settings.api.allowed_hosts.clone(),
     };
@@ -59,24 +70,33 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let store = Arc::new(store);
     let page = MetricsPage::new(metrics, Arc::clone(&ports.probe))
         .with_in_flight(store.clone())
-        .with_vendors(store, ports.reporting_vendor_ids());
+        .with_vendors(store, ports.reporting_vendor_ids())
+        .with_build(BuildInfo {
+            version: build::VERSION,
+            commit: build::COMMIT,
+        });
     tasks::check_vendor_sources(&ports)
         .await
         .context("the vendors of the settings cannot be used")?;
     let health = tasks::start(&ports, &settings.worker, &supervisor);
     let page = page.with_readiness(Arc::new(health.clone()));
-    let server = pages::serve(socket, health, page, &pages_options)
+    let server = pages::serve(socket, health.clone(), page, &pages_options)
         .context("cannot start the health server")?;
     let handle = server.handle();
     // In a separate task, so that the server responds until the worker's tasks have ended.
     let pages = tokio::spawn(server);
-    info!(address = %pages_options.address, "worker started");
+    info!(%address, version = build::VERSION_AND_COMMIT, "worker started");
+    service_manager::report(move || is_ready(health.clone()));
 
     let stopped = async { pages.await.unwrap_or_else(|panicked| Err(panicked.into())) };
     let deadline = settings.worker.shutdown_timeout;
     let succeeded = lifecycle::run(&supervisor, stop, stopped, deadline).await;
     handle.stop(false).await;
     Ok(program::exit_code(succeeded))
+}
+
+async fn is_ready(health: Health) -> bool {
+    health.readiness().await.is_ready()
 }
 
 fn ports(

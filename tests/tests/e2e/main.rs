@@ -29,6 +29,7 @@ mod readiness;
 mod renames;
 mod repeats;
 mod reports;
+mod service_manager;
 mod sharing;
 mod standalone;
 mod sync_logs;

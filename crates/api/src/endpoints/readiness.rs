@@ -12,7 +12,7 @@ use crate::state::AppState;
 /// `GET /readyz`: 200 while orders can be accepted.
 pub(crate) async fn ready(state: Data<AppState>) -> HttpResponse {
     let mut readiness = state.readiness.readiness().await;
-    if state.is_shutting_down() {
+    if state.shutdown.is_draining() {
         readiness.closed = Some("shutting down");
     }
     readiness.response()

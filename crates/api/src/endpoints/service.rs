@@ -57,6 +57,9 @@ pub(crate) struct Description {
     service: &'static str,
     /// The version of the program.
     version: &'static str,
+    /// The commit that the program was built from; null if it is unknown.
+    #[schema(required)]
+    commit: Option<&'static str>,
     /// The base path of the API.
     api: &'static str,
     /// The path of orders.
@@ -78,10 +81,12 @@ pub(crate) struct Description {
 }
 
 /// `GET /`.
-pub(crate) async fn describe() -> HttpResponse {
+pub(crate) async fn describe(state: Data<AppState>) -> HttpResponse {
+    let build = state.metrics.build();
     HttpResponse::Ok().json(Description {
         service: "order aggregator",
-        version: env!("CARGO_PKG_VERSION"),
+        version: build.version,
+        commit: build.commit,
         api: "/api/v1",
         orders: "/api/v1/orders",
         stock: "/api/v1/stock",
@@ -97,9 +102,13 @@ pub(crate) async fn describe() -> HttpResponse {
 /// The contract of `GET /`.
 pub(crate) fn describe_contract() -> Contract {
     Contract::new("describe_service", TAG, "Describe the service")
-        .description("Returns the name and version of the service, and the paths of its resources.")
+        .description(
+            "Returns the name, version and commit of the service, and the paths of its resources.",
+        )
         .response(
             200,
-            ResponseSpec::json::<Description>("The name, version and paths of the service."),
+            ResponseSpec::json::<Description>(
+                "The name, version, commit and paths of the service.",
+            ),
         )
 }

@@ -3,10 +3,14 @@
 use actix_web::Error;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::ConnectionType;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
+use actix_web::web::Data;
 use telemetry::request_id::{self, RequestId};
 use tracing::{Instrument as _, debug_span};
+
+use crate::state::AppState;
 
 /// The request id: the client's if it is valid, else a new one.
 pub(crate) static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -47,6 +51,8 @@ pub(crate) async fn add<B: MessageBody>(
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, Error> {
     let secure = request.app_config().secure();
+    let shutdown = request.app_data::<Data<AppState>>();
+    let shutdown = shutdown.map(|state| state.shutdown.clone());
     let sent = request.headers().get(&REQUEST_ID);
     let id = sent
         .and_then(|id| RequestId::parse(id.as_bytes()))
@@ -57,6 +63,11 @@ pub(crate) async fn add<B: MessageBody>(
         Ok(mut response) => {
             set_request_id(response.headers_mut(), &id);
             add_security_headers(response.headers_mut(), secure);
+            // The client sends its next request to a process that stays.
+            if shutdown.is_some_and(|shutdown| shutdown.is_draining()) {
+                let head = response.response_mut().head_mut();
+                head.set_connection_type(ConnectionType::Close);
+            }
             Ok(response)
         }
         Err(mut error) => {

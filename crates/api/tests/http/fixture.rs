@@ -72,6 +72,7 @@ impl TestServer {
             body_timeout: Duration::from_secs(10),
             send_timeout: Duration::from_mins(1),
             shutdown_timeout: Duration::from_secs(5),
+            drain_time: Duration::ZERO,
             batcher: OrderBatcherSettings {
                 max_batch: 16,
                 max_waiting: MAX_WAITING,
@@ -130,8 +131,14 @@ impl TestServer {
 
     /// Stops the server and returns once it and its batch writers have ended.
     pub(crate) async fn stop(self) {
+        let (_, ended) = self.begin_stop();
+        ended.await;
+    }
+
+    /// Stops the server. Returns its address, and what completes once it and its batch writers have ended.
+    pub(crate) fn begin_stop(self) -> (SocketAddr, impl Future<Output = ()>) {
         self.stop.send(()).unwrap();
-        self.server.await.unwrap().unwrap();
+        (self.address, async { self.server.await.unwrap().unwrap() })
     }
 
     /// Sends a request; `head` contains further header lines, each with its line end.

@@ -1,10 +1,14 @@
 //! `/healthz`, `/readyz` and `/`.
 
+use std::time::Duration;
+
 use domain::order::OrderStatus;
 use serde_json::json;
+use tokio::net::TcpStream;
 
+use crate::client::{send, send_on};
 use crate::fake_store::{Failure, INTERNALS};
-use crate::fixture::TestServer;
+use crate::fixture::{JSON, TestServer, bytes};
 
 #[tokio::test]
 async fn ready_while_the_database_responds() {
@@ -56,12 +60,47 @@ async fn not_ready_while_shutting_down() {
 }
 
 #[tokio::test]
+async fn draining_server_serves_orders_and_closes_their_connections() {
+    let drain_time = Duration::from_secs(1);
+    let server = TestServer::start_with(|options| options.drain_time = drain_time);
+    let order = bytes(
+        "POST",
+        "/api/v1/orders",
+        JSON,
+        br#"{"product_id":"1","quantity":1}"#,
+    );
+    let mut connection = TcpStream::connect(server.address).await.unwrap();
+    let before = send_on(&mut connection, &order).await;
+    assert_eq!((before.status, before.header("connection")), (202, None));
+
+    let (address, ended) = server.begin_stop();
+    let mut ready = send(address, &bytes("GET", "/readyz", "", b"")).await;
+    while ready.status == 200 {
+        ready = send(address, &bytes("GET", "/readyz", "", b"")).await;
+    }
+    assert_eq!(ready.json()["detail"], "shutting down");
+    // The open connection and a new one.
+    for served in [
+        send_on(&mut connection, &order).await,
+        send(address, &order).await,
+    ] {
+        assert_eq!(
+            (served.status, served.header("connection")),
+            (202, Some("close"))
+        );
+    }
+    ended.await;
+    assert!(TcpStream::connect(address).await.is_err());
+}
+
+#[tokio::test]
 async fn root_describes_the_service() {
     let server = TestServer::start();
     let reply = server.get("/").await;
     assert_eq!(reply.status, 200);
     let mut description = reply.json();
     assert_eq!(description["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(description["commit"], serde_json::Value::Null);
     for member in [
         "orders",
         "stock",

@@ -55,7 +55,8 @@ impl Running {
             let mut log = String::new();
             for line in lines.by_ref().map_while(Result::ok) {
                 if let Some((_, address)) = line.split_once("listening address=") {
-                    let _ = address_sender.send(address.trim().to_owned());
+                    let address = address.split_whitespace().next().unwrap_or_default();
+                    let _ = address_sender.send(address.to_owned());
                 }
                 log.push_str(&line);
                 log.push('\n');

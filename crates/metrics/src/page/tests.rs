@@ -165,6 +165,32 @@ async fn store_gauges_are_read_at_most_every_5_s() {
 }
 
 #[tokio::test]
+async fn build_of_the_program_is_a_metric() {
+    let metrics = Arc::new(Metrics::new().unwrap());
+    let page = MetricsPage::new(Arc::clone(&metrics), Arc::new(probe(0, None)));
+    let build = BuildInfo {
+        version: "1.2.3",
+        commit: Some("0123456789ab"),
+    };
+    for (page, line) in [
+        (
+            page.clone().with_build(build),
+            r#"aggregator_build_info{commit="0123456789ab",version="1.2.3"} 1"#.to_owned(),
+        ),
+        (
+            page,
+            format!(
+                r#"aggregator_build_info{{commit="unknown",version="{}"}} 1"#,
+                env!("CARGO_PKG_VERSION")
+            ),
+        ),
+    ] {
+        let bytes = to_bytes(page.response().await.into_body()).await.unwrap();
+        assert_lines(&String::from_utf8_lossy(&bytes), &[line.as_str()]);
+    }
+}
+
+#[tokio::test]
 async fn store_gauges_are_omitted_while_the_store_is_unavailable() {
     let metrics = Arc::new(Metrics::new().unwrap());
     let mut failing = MockStoreProbe::new();

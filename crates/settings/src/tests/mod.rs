@@ -56,6 +56,8 @@ fn defaults_are_as_documented() {
         "amqp://guest:guest@127.0.0.1:5672"
     );
     assert_eq!(settings.database.sslmode, SslMode::Disable);
+    assert!(settings.rabbitmq.allow_guest_password);
+    assert_eq!(settings.api.drain_time, Duration::ZERO);
     assert_eq!(settings.telemetry.format, LogFormat::Text);
     assert_eq!(
         settings.worker.idempotency_key_retention,
