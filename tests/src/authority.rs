@@ -73,6 +73,7 @@ impl Authority {
 
 impl Issued {
     /// Writes `NAME.crt` and `NAME.key` into a folder. Returns their paths.
+    #[allow(clippy::must_use_candidate)] // Some tests only replace the files.
     pub fn write(&self, folder: &Path, name: &str) -> (PathBuf, PathBuf) {
         let path = |extension| folder.join(format!("{name}.{extension}"));
         std::fs::write(path("crt"), &self.certificate).unwrap();

@@ -277,7 +277,7 @@ mod tests {
     }
 
     fn numbers(length: usize) -> Vec<u8> {
-        (0..length).map(|index| (index % 251) as u8).collect()
+        (0..251).cycle().take(length).collect()
     }
 
     proptest! {

@@ -266,7 +266,7 @@ impl Checkout {
         let connection = &self.session()?.connection;
         let call = async {
             if begins {
-                join(begin(connection), statements(connection)).await
+                join(statement::begin(connection), statements(connection)).await
             } else {
                 (Ok(()), statements(connection).await)
             }
@@ -309,14 +309,6 @@ impl Checkout {
             )),
         }
     }
-}
-
-/// Begins a transaction. The isolation level is set explicitly, independent of the server's default, because locked rows must
-/// be read as the last lock holder left them.
-async fn begin(mut connection: &AsyncPgConnection) -> QueryResult<()> {
-    connection
-        .batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
-        .await
 }
 
 /// Sends a commit and the next command together, and returns the result of the commit.

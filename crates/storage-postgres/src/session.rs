@@ -287,7 +287,7 @@ pub(crate) async fn cancel_and_close(session: PgSession, options: &PgOptions) {
             tracing::debug!(%error, "cannot cancel an abandoned statement; closing its connection");
         }
         Err(_) => {
-            tracing::debug!("cannot cancel an abandoned statement in time; closing its connection")
+            tracing::debug!("cannot cancel an abandoned statement in time; closing its connection");
         }
     }
     session.abort();

@@ -5,9 +5,17 @@
 
 use diesel::pg::Pg;
 use diesel::{QueryResult, QueryableByName};
-use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection as _};
 use futures_util::future::{join_all, join3};
 use storage_sql::Statement;
+
+/// Begins a transaction. The isolation level is set explicitly, independent of the server's default, because locked rows must
+/// be read as the last lock holder left them.
+pub(crate) async fn begin(mut connection: &AsyncPgConnection) -> QueryResult<()> {
+    connection
+        .batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
+        .await
+}
 
 /// Runs a statement that returns rows.
 pub(crate) async fn load<R>(

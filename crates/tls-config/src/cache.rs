@@ -44,7 +44,7 @@ impl<T> Cache<T> {
     ) -> Result<Arc<T>, TlsFileError> {
         // No update of the state can be left half done by a panic.
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let made = read().and_then(|contents| {
+        let usable = read().and_then(|contents| {
             let fingerprint = contents.fingerprint();
             match &state.current {
                 Some((known, value)) if *known == fingerprint => {
@@ -53,7 +53,7 @@ impl<T> Cache<T> {
                 _ => Ok((fingerprint, Arc::new(make(&contents)?))),
             }
         });
-        match (made, &state.current) {
+        match (usable, &state.current) {
             (Ok((fingerprint, value)), current) => {
                 if current
                     .as_ref()

@@ -11,7 +11,7 @@ use tests::{Standalone, binary_path};
 /// Receives one notification.
 fn receive(socket: &UnixDatagram) -> String {
     let mut buffer = [0; 4_096];
-    let length = socket.recv(&mut buffer).expect("a notification");
+    let length = socket.recv(&mut buffer).unwrap();
     String::from_utf8_lossy(&buffer[..length]).trim().to_owned()
 }
 

@@ -166,7 +166,7 @@ mod tests {
 ";
 
     fn findings(rules: &str, tests: &str, page: &str) -> Vec<String> {
-        let texts = [
+        let sources = [
             ("deploy/monitoring/rules.yml", rules),
             ("deploy/monitoring/tests/all.yml", tests),
             ("docs/operate/runbooks/slow.md", page),
@@ -176,9 +176,9 @@ mod tests {
             ),
             ("crates/metrics/src/tests.rs", "\"aggregator_gone\""),
         ];
-        let files = texts.map(|(path, _)| path.to_owned());
+        let files = sources.map(|(path, _)| path.to_owned());
         let found = check(&files, |path| {
-            let text = texts.iter().find(|(name, _)| *name == path);
+            let text = sources.iter().find(|(name, _)| *name == path);
             text.map(|(_, text)| (*text).to_owned()).unwrap_or_default()
         });
         found.iter().map(ToString::to_string).collect()

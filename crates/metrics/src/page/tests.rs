@@ -332,6 +332,6 @@ async fn readiness_is_that_of_readyz() {
         let page = MetricsPage::new(metrics, Arc::new(probe(0, None)));
         let page = page.with_readiness(Arc::new(FixedReadiness(state)));
         let bytes = to_bytes(page.response().await.into_body()).await.unwrap();
-        assert_lines(&String::from_utf8(bytes.to_vec()).unwrap(), &[line]);
+        assert_lines(std::str::from_utf8(&bytes).unwrap(), &[line]);
     }
 }
