@@ -38,6 +38,12 @@ impl Consumer {
         Self { api, base, http }
     }
 
+    /// Returns the URL of the process, without a path.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.base
+    }
+
     /// Places an order and returns any outcome.
     pub async fn try_place(
         &self,

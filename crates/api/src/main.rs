@@ -9,15 +9,16 @@ use anyhow::Context as _;
 use api::{ApiPorts, ServerOptions, Shutdown, StoreReadiness};
 use clap::Parser;
 use clock_tokio::SystemClock;
-use domain::ports::{Clock, ConfiguredFeed, Notifier};
+use domain::ports::{Clock, ConfiguredFeed, Notifier, Tracer};
 use domain::services::VendorSync;
-use metrics::{BuildInfo, Metrics, MetricsPage};
+use metrics::{Metrics, MetricsPage};
 use readiness::{ReadinessProbe, TaskHealth};
 use settings::Settings;
 use storage_postgres::{PgListener, PgNotifier, PgOptions, PgStore};
 use tracing::info;
 use wiring::health::HealthArgs;
 use wiring::program::{self, ConfigArgs};
+use wiring::traces::{TracedSystems, Traces};
 use wiring::{build, health, service_manager, sockets};
 
 /// Serves the REST API for orders and stock.
@@ -35,10 +36,9 @@ struct Arguments {
 /// Name of this program, also on the database server.
 const PROGRAM: &str = env!("CARGO_BIN_NAME");
 
-/// The build of this program.
-const BUILD: BuildInfo = BuildInfo {
-    version: build::VERSION,
-    commit: build::COMMIT,
+const SYSTEMS: TracedSystems = TracedSystems {
+    database: "postgresql",
+    broker: None,
 };
 
 fn main() -> ExitCode {
@@ -63,23 +63,26 @@ async fn run(
 
     let shutdown = Shutdown::new();
     let stop = shutdown_signal()?;
-    let ports = ports(&settings, &pg_options)?;
+    let traces = Traces::start(&settings.telemetry.traces, PROGRAM, SYSTEMS)?;
+    let ports = ports(&settings, &pg_options, traces.tracer())?;
     let readiness = Arc::clone(&ports.readiness);
     let running = api::start(server, ports, shutdown, stop)
         .with_context(|| format!("cannot listen on {address} (settings api.address, PORT)"))?;
     info!(address = %running.address, version = build::VERSION_AND_COMMIT, "listening");
-    service_manager::report(move || is_ready(Arc::clone(&readiness)));
-    running.run().await.context("the HTTP server failed")?;
+    service_manager::report(readiness);
+    let result = running.run().await;
+    traces.shutdown().await;
+    result.context("the HTTP server failed")?;
     info!("stopped");
     Ok(())
 }
 
-async fn is_ready(readiness: Arc<dyn ReadinessProbe>) -> bool {
-    readiness.readiness().await.is_ready()
-}
-
 /// The ports of the API on PostgreSQL.
-fn ports(settings: &Settings, pg_options: &PgOptions) -> anyhow::Result<ApiPorts> {
+fn ports(
+    settings: &Settings,
+    pg_options: &PgOptions,
+    tracer: Arc<dyn Tracer>,
+) -> anyhow::Result<ApiPorts> {
     let store = PgStore::new(pg_options).context("the database settings are invalid")?;
     let notifier: Arc<dyn Notifier> = Arc::new(PgNotifier::start(store.clone()));
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -109,8 +112,9 @@ fn ports(settings: &Settings, pg_options: &PgOptions) -> anyhow::Result<ApiPorts
         push_feeds: wiring::push_feeds(&settings.vendors)?,
         manual_vendors: settings.manual_vendors.clone(),
         observer: metrics.clone(),
+        tracer,
         metrics: MetricsPage::new(metrics, store)
-            .with_build(BUILD)
+            .with_build(build::INFO)
             .with_readiness(Arc::clone(&readiness)),
         readiness,
         write_health,

@@ -9,7 +9,7 @@ use actix_web::dev::{Server, ServerHandle};
 use domain::identifiers::VendorId;
 use domain::ports::{
     ChangeQueries, Clock, ConfiguredFeed, ConfiguredPushFeed, Listener, Notifier, Observer,
-    OrderQueries, RunQueries, StockQueries, Store, Topic, VendorQueries, VendorSetQueries,
+    OrderQueries, RunQueries, StockQueries, Store, Topic, Tracer, VendorQueries, VendorSetQueries,
     WriteProbe,
 };
 use domain::services::{ChangeStatus, OrderBatcher, VendorSync};
@@ -22,7 +22,7 @@ use tokio::task::JoinSet;
 use crate::change_feed::{ChangeFeedHandle, ChangeFeedPorts};
 use crate::server::PreparedServer;
 use crate::shutdown::Shutdown;
-use crate::state::AppState;
+use crate::state::{AppState, RequestTracer};
 use crate::vendors::{DetachedWork, Vendors};
 use crate::writers::spawn_writers;
 
@@ -46,6 +46,8 @@ pub struct ApiPorts {
     pub manual_vendors: Vec<VendorId>,
     /// Records the use cases' metrics.
     pub observer: Arc<dyn Observer>,
+    /// Records the spans of requests and batches.
+    pub tracer: Arc<dyn Tracer>,
     /// Renders the metrics of the process.
     pub metrics: MetricsPage,
     /// The health of the batch writers, which the readiness includes.
@@ -118,6 +120,7 @@ pub fn start(
     );
     let writer = writer
         .with_observer(ports.observer)
+        .with_tracer(Arc::clone(&ports.tracer))
         .with_write_observer(Arc::new(ports.write_health.clone()));
     let change_feed_ports = ChangeFeedPorts {
         orders: store.clone(),
@@ -129,6 +132,10 @@ pub fn start(
     let detached = DetachedWork::new();
     let state = AppState {
         batcher,
+        tracer: RequestTracer {
+            tracer: ports.tracer,
+            clock: Arc::clone(&ports.clock),
+        },
         change_status: ChangeStatus::new(store.clone(), ports.clock).with_notifier(ports.notifier),
         orders: store.clone(),
         stock: store.clone(),

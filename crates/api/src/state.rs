@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::ports::{OrderQueries, RunQueries, StockQueries};
+use domain::ports::{Clock, OrderQueries, RunQueries, StockQueries, Tracer};
 use domain::services::{ChangeStatus, OrderBatcher};
 use metrics::MetricsPage;
 use readiness::ReadinessProbe;
@@ -11,6 +11,13 @@ use crate::change_feed::ChangeFeedHandle;
 use crate::problem::Problem;
 use crate::shutdown::Shutdown;
 use crate::vendors::Vendors;
+
+/// Records the spans of requests.
+#[derive(Clone)]
+pub(crate) struct RequestTracer {
+    pub(crate) tracer: Arc<dyn Tracer>,
+    pub(crate) clock: Arc<dyn Clock>,
+}
 
 /// The use cases and ports that handlers call.
 pub(crate) struct AppState {
@@ -30,6 +37,8 @@ pub(crate) struct AppState {
     pub(crate) readiness: Arc<dyn ReadinessProbe>,
     /// Renders the metrics of the process.
     pub(crate) metrics: MetricsPage,
+    /// Records the spans of requests.
+    pub(crate) tracer: RequestTracer,
     /// The change feed.
     pub(crate) change_feed: ChangeFeedHandle,
     /// The shutdown signal: once announced, new orders are rejected, the process is not ready, and waiting requests return.

@@ -9,7 +9,7 @@
 //!    states its adapter's duties.
 //! 3. **[`services`]**: the use cases. Each reads like the order flow: begin, lock, decide, save, commit.
 //!
-//! For adapters there is also [`monotonic_clock`], a clock that never goes backwards.
+//! For adapters there is also [`monotonic_clock`], a clock that never goes backwards. [`trace`] has the values of traces.
 //!
 //! # How to add a port
 //!
@@ -43,5 +43,6 @@ pub mod services;
 pub mod settlement;
 pub mod stock;
 pub mod timestamp;
+pub mod trace;
 pub mod validators;
 pub mod vendor_set;

@@ -82,6 +82,7 @@ fn order(key: Option<&str>) -> NewOrder {
         },
         key: key.map(|key| IdempotencyKey::parse("", key).unwrap()),
         batch: None,
+        trace: None,
     }
 }
 

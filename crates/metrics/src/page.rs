@@ -273,7 +273,7 @@ impl MetricsPage {
             register_gauge(
                 &current,
                 "aggregator_ready",
-                "Whether /readyz of this process returns 200: 1 if it does, otherwise 0.",
+                "1 if dependencies and tasks of this process are ready, otherwise 0; /readyz also returns 503 during a shutdown.",
                 f64::from(u8::from(is_ready)),
             )?;
         }

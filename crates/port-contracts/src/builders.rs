@@ -1,5 +1,7 @@
 //! Builders of domain values for tests.
 
+use std::num::{NonZeroU8, NonZeroU64, NonZeroU128};
+
 use domain::evidence::{ReportOrder, ResponseTimes};
 use domain::identifiers::{BatchDigest, IdempotencyKey, ProductId, VendorId};
 use domain::order::{Allocation, OrderRequest};
@@ -8,6 +10,7 @@ use domain::quantity::Quantity;
 use domain::report::{Report, ReportKind};
 use domain::run::ReportSize;
 use domain::timestamp::Timestamp;
+use domain::trace::SpanContext;
 use domain::vendor_set::{ConfiguredVendor, VendorSet, VendorSource};
 
 /// Returns the product id `id`.
@@ -90,6 +93,16 @@ pub fn batch(name: &str, digest: &str, product_ids: &[&str]) -> Vec<NewOrder> {
         .collect()
 }
 
+/// Returns a span of a recorded trace; `number` is its id and that of the trace.
+#[must_use]
+pub fn span_context(number: u8) -> SpanContext {
+    let number = NonZeroU8::new(number).unwrap();
+    SpanContext {
+        trace_id: NonZeroU128::from(number),
+        span_id: NonZeroU64::from(number),
+    }
+}
+
 /// Returns an order to accept, without an idempotency key.
 #[must_use]
 pub fn new_order(product_id: &str, units: u32) -> NewOrder {
@@ -97,6 +110,7 @@ pub fn new_order(product_id: &str, units: u32) -> NewOrder {
         request: request(product_id, units),
         key: None,
         batch: None,
+        trace: None,
     }
 }
 
@@ -107,6 +121,7 @@ pub fn keyed_order(product_id: &str, units: u32, name: &str) -> NewOrder {
         request: request(product_id, units),
         key: Some(key("", name)),
         batch: None,
+        trace: None,
     }
 }
 

@@ -33,12 +33,13 @@ impl InProcessConsumer {
         let taken = self.shared.lock().take(limit);
         let messages = taken
             .iter()
-            .map(|(&tag, order_ids)| QueuedMessage {
+            .map(|(&tag, message)| QueuedMessage {
                 receipt: Receipt {
                     session: self.session,
                     tag,
                 },
-                order_ids: order_ids.clone(),
+                order_ids: message.order_ids.clone(),
+                traces: message.traces.clone(),
             })
             .collect();
         self.unacknowledged.extend(taken);

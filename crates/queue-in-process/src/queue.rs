@@ -7,7 +7,7 @@ use domain::identifiers::OrderId;
 use domain::ports::{Backlog, OrderQueue, QueueError, QueuedOrder};
 
 use crate::consumer::InProcessConsumer;
-use crate::state::Shared;
+use crate::state::{Message, Shared};
 
 /// Orders per message. A single transaction settles this number easily.
 const DEFAULT_ORDERS_PER_MESSAGE: usize = 100;
@@ -61,7 +61,9 @@ impl OrderQueue for InProcessQueue {
                 confirmed.extend_from_slice(&order_ids);
                 state.last_number += 1;
                 let number = state.last_number;
-                state.waiting.insert(number, order_ids);
+                let trace = |order: &QueuedOrder| Some((order.order_id, order.trace?));
+                let traces = chunk.iter().filter_map(trace).collect();
+                state.waiting.insert(number, Message { order_ids, traces });
             }
         }
         if confirmed.is_empty() && !orders.is_empty() {

@@ -4,10 +4,18 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use domain::identifiers::OrderId;
+use domain::trace::SpanContext;
 use tokio::sync::Notify;
 
 /// Messages by number.
-pub(crate) type Messages = BTreeMap<u64, Vec<OrderId>>;
+pub(crate) type Messages = BTreeMap<u64, Message>;
+
+/// The orders of a message, and the spans of those that are traced.
+#[derive(Debug, Clone)]
+pub(crate) struct Message {
+    pub(crate) order_ids: Vec<OrderId>,
+    pub(crate) traces: Vec<(OrderId, SpanContext)>,
+}
 
 #[derive(Default)]
 pub(crate) struct State {
@@ -42,12 +50,12 @@ impl State {
         let mut taken = Messages::new();
         let mut orders = 0_usize;
         while let Some(next) = self.waiting.first_entry() {
-            orders = orders.saturating_add(next.get().len());
+            orders = orders.saturating_add(next.get().order_ids.len());
             if !taken.is_empty() && orders > limit {
                 break;
             }
-            let (number, order_ids) = next.remove_entry();
-            taken.insert(number, order_ids);
+            let (number, message) = next.remove_entry();
+            taken.insert(number, message);
         }
         self.delivered += taken.len();
         taken

@@ -12,10 +12,7 @@ fn queue(capacity: usize) -> InProcessQueue {
 
 fn orders(ids: impl IntoIterator<Item = i64>) -> Vec<QueuedOrder> {
     ids.into_iter()
-        .map(|id| QueuedOrder {
-            order_id: OrderId(id),
-            product_id: product("p"),
-        })
+        .map(|id| QueuedOrder::new(OrderId(id), product("p")))
         .collect()
 }
 

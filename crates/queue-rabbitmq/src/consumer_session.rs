@@ -19,6 +19,7 @@ use crate::rebalancing::Rebalancing;
 use crate::session_loop::End;
 use crate::subscription::Subscription;
 use crate::topology;
+use crate::trace_headers;
 use crate::watchdog::{Guard, Watchdog};
 
 /// Maximum deliveries read from one queue before the other queues are read.
@@ -313,6 +314,7 @@ impl<'a> ActiveSession<'a, '_> {
             Ok(order_ids) => {
                 // The delivery is kept only for acknowledging it.
                 delivery.body = Vec::new();
+                let traces = trace_headers::read(&delivery.properties);
                 self.tracker.record(tag, delivery);
                 Ok(Some(QueuedMessage {
                     receipt: Receipt {
@@ -320,6 +322,7 @@ impl<'a> ActiveSession<'a, '_> {
                         tag,
                     },
                     order_ids,
+                    traces,
                 }))
             }
             Err(error) => {

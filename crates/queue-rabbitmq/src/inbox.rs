@@ -167,6 +167,7 @@ mod tests {
         QueuedMessage {
             receipt: Receipt { session: 1, tag },
             order_ids: vec![OrderId(1); orders],
+            traces: Vec::new(),
         }
     }
 

@@ -51,6 +51,7 @@ mod subscription;
 pub mod test_vhost;
 mod tls_stream;
 mod topology;
+mod trace_headers;
 mod watchdog;
 
 pub use consumer::RabbitOrderConsumer;

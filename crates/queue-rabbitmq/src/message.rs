@@ -2,6 +2,7 @@
 
 use domain::identifiers::OrderId;
 use domain::ports::QueuedOrder;
+use domain::trace::SpanContext;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -64,6 +65,8 @@ pub(crate) fn decode(body: &[u8]) -> Result<Vec<OrderId>, Unreadable> {
 pub(crate) struct MessageBatch {
     pub(crate) shard: u16,
     pub(crate) order_ids: Vec<OrderId>,
+    /// The span of each traced order.
+    pub(crate) traces: Vec<(OrderId, SpanContext)>,
 }
 
 /// Packs orders into messages by shard. The order within a shard, and therefore of a product, is preserved.
@@ -76,15 +79,21 @@ pub(crate) fn pack(orders: &[QueuedOrder], shards: u16) -> Vec<MessageBatch> {
         let last = slot.and_then(|index| batches.get_mut(index));
         if let Some(batch) = last.filter(|it| it.order_ids.len() < MAX_IDS_PER_MESSAGE) {
             batch.order_ids.push(order.order_id);
+            batch.traces.extend(traced(order));
         } else {
             *slot = Some(batches.len());
             batches.push(MessageBatch {
                 shard,
                 order_ids: vec![order.order_id],
+                traces: traced(order).into_iter().collect(),
             });
         }
     }
     batches
+}
+
+fn traced(order: &QueuedOrder) -> Option<(OrderId, SpanContext)> {
+    Some((order.order_id, order.trace?))
 }
 
 #[cfg(test)]
@@ -152,9 +161,8 @@ mod tests {
         fn packing_keeps_every_order_and_the_order_within_a_product(
             products in prop::collection::vec(0_u8..6, 0..1500), shards in 1_u16..9,
         ) {
-            let orders: Vec<QueuedOrder> = (1_i64..).zip(&products).map(|(id, product)| QueuedOrder {
-                order_id: OrderId(id),
-                product_id: ProductId::parse(format!("p{product}")).unwrap(),
+            let orders: Vec<QueuedOrder> = (1_i64..).zip(&products).map(|(id, product)| {
+                QueuedOrder::new(OrderId(id), ProductId::parse(format!("p{product}")).unwrap())
             }).collect();
             let batches = pack(&orders, shards);
             prop_assert!(batches.iter().all(|it| (1..=MAX_IDS_PER_MESSAGE).contains(&it.order_ids.len())));

@@ -4,6 +4,7 @@ use amiquip::{AmqpProperties, Publish};
 
 use crate::message::{self, MessageBatch};
 use crate::topology::routing_key;
+use crate::trace_headers;
 
 /// The AMQP delivery mode "persistent".
 const PERSISTENT: u8 = 2;
@@ -22,9 +23,12 @@ impl Outgoing {
         Ok(Self {
             routing_key: routing_key(batch.shard),
             body: message::encode(&batch.order_ids)?,
-            properties: AmqpProperties::default()
-                .with_content_type("application/json".to_owned())
-                .with_delivery_mode(PERSISTENT),
+            properties: trace_headers::write(
+                AmqpProperties::default()
+                    .with_content_type("application/json".to_owned())
+                    .with_delivery_mode(PERSISTENT),
+                &batch.traces,
+            ),
         })
     }
 

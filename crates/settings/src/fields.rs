@@ -3,17 +3,20 @@
 //! A number is a TOML number in a file and a string in a variable; both are accepted. Nothing else is converted: no
 //! rounding, no booleans as numbers.
 
+mod numbers;
+
 use std::fmt;
 use std::marker::PhantomData;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use domain::guard::Share;
 use domain::identifiers::VendorId;
 use jsonptr::PointerBuf;
 use serde::de::{DeserializeSeed, Error, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
+
+pub(crate) use numbers::{integer, optional_integer, optional_share, ratio};
 
 /// Longest part of an invalid value that an error message quotes, in characters.
 const MAX_QUOTED_CHARS: usize = 80;
@@ -85,64 +88,6 @@ impl Scalar {
             ))),
         }
     }
-}
-
-/// Reads an integer from `MIN` to `MAX`.
-pub(crate) fn integer<'de, D, T, const MIN: i64, const MAX: i64>(
-    deserializer: D,
-) -> Result<T, D::Error>
-where
-    D: Deserializer<'de>,
-    T: TryFrom<i64>,
-{
-    let expected = format_args!("an integer from {MIN} to {MAX}").to_string();
-    let (number, found) = match Scalar::deserialize(deserializer)? {
-        Scalar::Integer(number) => (Some(number), number.to_string()),
-        Scalar::String(text) => {
-            let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-            (text.parse().ok().filter(|_| digits), quoted(&text))
-        }
-        Scalar::Boolean(_) => (None, "a boolean".to_owned()),
-        Scalar::Float(_) => (None, "a floating-point number".to_owned()),
-    };
-    number
-        .filter(|number| (MIN..=MAX).contains(number))
-        .and_then(|number| T::try_from(number).ok())
-        .ok_or_else(|| D::Error::custom(format!("is {found}, expected {expected}")))
-}
-
-/// Reads an optional integer.
-pub(crate) fn optional_integer<'de, D, T, const MIN: i64, const MAX: i64>(
-    deserializer: D,
-) -> Result<Option<T>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: TryFrom<i64>,
-{
-    integer::<D, T, MIN, MAX>(deserializer).map(Some)
-}
-
-/// Reads an optional share of a whole, without none and all of it.
-pub(crate) fn optional_share<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<Share>, D::Error> {
-    const EXPECTED: &str = "a number between 0 and 1, such as 0.5 for half";
-    let (number, found) = match Scalar::deserialize(deserializer)? {
-        Scalar::Float(number) => (Some(number), number.to_string()),
-        Scalar::Integer(number) => (None, number.to_string()),
-        Scalar::String(text) => {
-            let is_plain = text
-                .bytes()
-                .all(|byte| byte.is_ascii_digit() || byte == b'.');
-            (text.parse().ok().filter(|_| is_plain), quoted(&text))
-        }
-        Scalar::Boolean(_) => (None, "a boolean".to_owned()),
-    };
-    number
-        .and_then(|number| Share::parse(number).ok())
-        .filter(|share| *share > Share::ZERO && *share < Share::ONE)
-        .map(Some)
-        .ok_or_else(|| D::Error::custom(format!("is {found}, expected {EXPECTED}")))
 }
 
 /// Reads a boolean.

@@ -32,7 +32,9 @@ use vendors::VendorTable;
 pub use access::{RateLimitSettings, TlsSettings};
 pub use error::SettingsError;
 pub use secrecy::{ExposeSecret, SecretString};
-pub use sections::{ApiSettings, EmbeddedSettings, LogFormat, TelemetrySettings, WorkerSettings};
+pub use sections::{
+    ApiSettings, EmbeddedSettings, LogFormat, TelemetrySettings, TracesSettings, WorkerSettings,
+};
 pub use servers::{BrokerTlsSettings, DatabaseSettings, RabbitmqSettings, SslMode};
 pub use vendors::{
     AccessKeySettings, BucketSettings, DecodeSettings, FtpsSettings, FtpsTls, HeaderSetting,

@@ -4,8 +4,9 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
-use url::Host;
+use url::{Host, Url};
 
 use crate::access::{RateLimitSettings, TlsSettings};
 use crate::{access, fields};
@@ -132,7 +133,7 @@ pub struct EmbeddedSettings {
     pub write_timeout: Duration,
 }
 
-/// Logging.
+/// Logging and traces.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table of settings")]
 pub struct TelemetrySettings {
@@ -142,6 +143,34 @@ pub struct TelemetrySettings {
     /// Log filter in the syntax of `RUST_LOG`, which takes precedence.
     #[serde(deserialize_with = "fields::string")]
     pub filter: String,
+    /// Traces.
+    pub traces: TracesSettings,
+}
+
+/// Traces of requests and their orders.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table of settings")]
+pub struct TracesSettings {
+    /// Base URL of the OpenTelemetry collector; if `None`, no traces are recorded.
+    #[serde(default, deserialize_with = "collector_url")]
+    pub endpoint: Option<Url>,
+    /// Share of requests whose trace is recorded if their caller does not decide it, 0 to 1.
+    #[serde(deserialize_with = "fields::ratio")]
+    pub sample_ratio: f64,
+}
+
+fn collector_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Url>, D::Error> {
+    const EXPECTED: &str =
+        "a URL such as http://127.0.0.1:4318, without user, password, query and fragment";
+    let text = fields::string(deserializer)?;
+    let url = Url::parse(&text).ok().filter(|url| {
+        let is_plain = url.username().is_empty() && url.password().is_none();
+        let is_base = url.query().is_none() && url.fragment().is_none() && url.has_host();
+        matches!(url.scheme(), "http" | "https") && is_plain && is_base
+    });
+    // Not quoted: it may contain a password.
+    let url = url.ok_or_else(|| D::Error::custom(format!("is invalid, expected {EXPECTED}")))?;
+    Ok(Some(url))
 }
 
 /// Format of log lines.

@@ -67,7 +67,7 @@ pub enum SslMode {
     Disable,
     /// Encrypted; the certificate is verified only if `sslrootcert` is set, without the host name.
     Require,
-    /// Encrypted; a trusted authority must have signed the certificate.
+    /// Encrypted; an authority of `sslrootcert`, which must be set, must have signed the certificate.
     VerifyCa,
     /// Encrypted; a trusted authority must have signed the certificate, and it must be for the host.
     VerifyFull,
@@ -99,6 +99,11 @@ impl DatabaseSettings {
             let problem =
                 "has no effect while database.sslmode is \"disable\": set it to \"verify-full\"";
             return Err((format!("database.{name}"), problem.to_owned()));
+        }
+        if self.sslmode == SslMode::VerifyCa && self.sslrootcert.is_none() {
+            let problem = "is \"verify-ca\" without database.sslrootcert, which would accept a certificate of any host from \
+                           any public authority: set it to \"verify-full\", or set database.sslrootcert";
+            return Err(("database.sslmode".to_owned(), problem.to_owned()));
         }
         both(
             ("database.sslcert", &self.sslcert),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use clock_tokio::SystemClock;
-use domain::ports::{Clock, Topic};
+use domain::ports::{Clock, Topic, Tracer};
 use metrics::Metrics;
 use queue_in_process::InProcessQueue;
 use settings::{EmbeddedSettings, Settings};
@@ -32,6 +32,7 @@ pub(crate) fn worker_ports(
     store: &Arc<SqliteStore>,
     metrics: &Arc<Metrics>,
     notifier: &ProcessNotifier,
+    tracer: Arc<dyn Tracer>,
 ) -> anyhow::Result<WorkerPorts> {
     let queue = InProcessQueue::new(QUEUE_CAPACITY);
     let (consumer_queue, outbox_notifier) = (queue.clone(), notifier.clone());
@@ -50,6 +51,7 @@ pub(crate) fn worker_ports(
         vendors: wiring::configured_feeds(&settings.vendors)?,
         push_vendors: wiring::push_feeds(&settings.vendors)?,
         observer: metrics.clone(),
+        tracer,
         vendor_set: wiring::vendor_set(settings)?,
         writer_runtime: store.writer_runtime(),
     })

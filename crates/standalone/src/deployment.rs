@@ -12,12 +12,13 @@ use domain::ports::{
     StockQueries as _, StoreProbe as _, VendorQueries as _, VendorSetQueries as _, VendorStatus,
 };
 use domain::vendor_set::VendorSet;
-use metrics::{BuildInfo, Metrics, MetricsPage};
+use metrics::{Metrics, MetricsPage};
 use readiness::{ReadinessProbe, TaskHealth};
 use settings::Settings;
 use signal_in_process::ProcessNotifier;
 use storage_sqlite::SqliteStore;
 use tracing::{error, info, warn};
+use wiring::traces::{TracedSystems, Traces};
 use wiring::trial::RunningApi;
 use wiring::{build, service_manager};
 use worker::supervisor::Supervisor;
@@ -25,10 +26,9 @@ use worker::tasks::{self, WorkerPorts};
 
 use crate::{adapters, banner, mock_vendors};
 
-/// The build of this program.
-const BUILD: BuildInfo = BuildInfo {
-    version: build::VERSION,
-    commit: build::COMMIT,
+const SYSTEMS: TracedSystems = TracedSystems {
+    database: "sqlite",
+    broker: None,
 };
 
 /// Interval of the readiness checks before the banner is printed.
@@ -53,7 +53,8 @@ pub(crate) async fn run(
     let store = Arc::new(adapters::open_store(&settings.embedded).await?);
     let metrics = Arc::new(Metrics::new()?);
     let notifier = ProcessNotifier::new();
-    let ports = adapters::worker_ports(settings, &store, &metrics, &notifier)?;
+    let traces = Traces::start(&settings.telemetry.traces, crate::PROGRAM, SYSTEMS)?;
+    let ports = adapters::worker_ports(settings, &store, &metrics, &notifier, traces.tracer())?;
     tasks::check_vendor_sources(&ports)
         .await
         .context("the vendors of the settings cannot be used")?;
@@ -81,11 +82,12 @@ pub(crate) async fn run(
         push_feeds: ports.push_vendors.clone(),
         manual_vendors: ports.vendor_set.manual_vendors(),
         observer: Arc::clone(&ports.observer),
+        tracer: traces.tracer(),
         metrics: MetricsPage::new(metrics, Arc::clone(&ports.probe))
             .with_in_flight(store.clone())
             .with_vendors(store.clone(), ports.reporting_vendor_ids())
             .with_readiness(Arc::clone(&readiness))
-            .with_build(BUILD),
+            .with_build(build::INFO),
         write_health,
         writer_runtime: ports.writer_runtime.clone(),
         readiness: Arc::clone(&readiness),
@@ -109,8 +111,7 @@ pub(crate) async fn run(
         version = build::VERSION_AND_COMMIT,
         "listening"
     );
-    let probed = Arc::clone(&readiness);
-    service_manager::report(move || is_ready(Arc::clone(&probed)));
+    service_manager::report(Arc::clone(&readiness));
 
     let feed_vendors = ports.feed_vendor_ids();
     let api = RunningApi::new(settings, running.address);
@@ -127,12 +128,9 @@ pub(crate) async fn run(
     for mock in mocks {
         mock.stop().await;
     }
+    traces.shutdown().await;
     close(&store).await;
     Ok(is_requested && in_time)
-}
-
-async fn is_ready(readiness: Arc<dyn ReadinessProbe>) -> bool {
-    readiness.readiness().await.is_ready()
 }
 
 /// Requeues the orders that were in the queue of an earlier process, which was in memory.

@@ -29,7 +29,7 @@ use wiring::sockets;
 /// in the data file and are settled after the next start, as after a crash. The exit code is 0 if the shutdown completed in
 /// time. Logs are written to standard error.
 #[derive(Debug, Parser)]
-#[command(name = env!("CARGO_BIN_NAME"), version = wiring::build::VERSION_AND_COMMIT, max_term_width = 100)]
+#[command(name = PROGRAM, version = wiring::build::VERSION_AND_COMMIT, max_term_width = 100)]
 struct Arguments {
     /// Path of the data file; the file and its directory are created if missing [default: the setting embedded.path,
     /// order-aggregator.db].
@@ -46,6 +46,9 @@ struct Arguments {
     #[arg(long)]
     no_mock_vendors: bool,
 }
+
+/// Name of this program.
+const PROGRAM: &str = env!("CARGO_BIN_NAME");
 
 fn main() -> ExitCode {
     // Before the runtime starts its threads.

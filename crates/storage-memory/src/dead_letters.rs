@@ -82,10 +82,7 @@ impl DeadLetterRepository for MemoryUnitOfWork {
                 if let Some(row) = tables.orders.get_mut(&id) {
                     row.requeues = 0;
                     row.requeued_at = Some(now);
-                    replayed.push(QueuedOrder {
-                        order_id: id,
-                        product_id: row.product_id.clone(),
-                    });
+                    replayed.push(QueuedOrder::new(id, row.product_id.clone()));
                 }
             }
             Ok(replayed)

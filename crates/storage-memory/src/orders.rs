@@ -138,10 +138,13 @@ impl OrderRepository for MemoryUnitOfWork {
             .iter()
             .map(|order| self.accept_one(order))
             .collect::<Result<Vec<_>, _>>()?;
-        let created = accepted.iter().filter_map(Acceptance::created);
-        let queued = created.map(|order| QueuedOrder {
-            order_id: order.id,
-            product_id: order.product_id.clone(),
+        let queued = orders.iter().zip(&accepted).filter_map(|(requested, it)| {
+            let order = it.created()?;
+            Some(QueuedOrder {
+                order_id: order.id,
+                product_id: order.product_id.clone(),
+                trace: requested.trace,
+            })
         });
         self.add_to_outbox(queued.collect(), None)?;
         Ok(accepted)

@@ -102,10 +102,9 @@ impl OutboxRepository for MemoryUnitOfWork {
         let not_before = self.now().plus(delay);
         let pending = self.lock_pending(ids).await?;
         let ids = pending.iter().map(|order| order.id).collect();
-        let orders = pending.into_iter().map(|order| QueuedOrder {
-            order_id: order.id,
-            product_id: order.request.product_id,
-        });
+        let orders = pending
+            .into_iter()
+            .map(|order| QueuedOrder::new(order.id, order.request.product_id));
         self.add_to_outbox(orders.collect(), Some(not_before))?;
         Ok(ids)
     }
@@ -124,10 +123,7 @@ impl OutboxRepository for MemoryUnitOfWork {
             .iter()
             .filter(|(id, row)| !queued.contains(id) && is_overdue(row, limits.pending_for, now))
             .take(usize::try_from(limits.limit).unwrap_or(usize::MAX))
-            .map(|(&order_id, row)| QueuedOrder {
-                order_id,
-                product_id: row.product_id.clone(),
-            })
+            .map(|(&order_id, row)| QueuedOrder::new(order_id, row.product_id.clone()))
             .collect();
         self.write(|tables| {
             for QueuedOrder { order_id, .. } in &overdue {

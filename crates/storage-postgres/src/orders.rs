@@ -15,33 +15,42 @@ use storage_sql::{Bind, Instant, NumberRow, OrderRow};
 use crate::changes::{self, with_change};
 use crate::unit_of_work::PgUnitOfWork;
 
-/// Inserts the outbox entry of created orders, and their change-log rows of at most `MAX_CHANGED_IDS` orders each.
+/// Inserts the outbox entry of created orders, and their change-log rows of at most `MAX_CHANGED_IDS` orders each. The arguments are
+/// the rows of created orders and their traces by id.
 macro_rules! with_outbox_and_changes {
-    () => {
-        "
+    ($created:literal, $traceparents:literal) => {
+        concat!(
+            "
 ), together AS (
-    SELECT array_agg(id ORDER BY id) AS order_ids, array_agg(product_id ORDER BY id) AS product_ids
-    FROM created HAVING count(*) > 0
+    SELECT array_agg(id ORDER BY id) AS order_ids, array_agg(created.product_id ORDER BY id) AS product_ids,
+           ", $traceparents, " AS traceparents
+    FROM ", $created, " HAVING count(*) > 0
 ), boxed AS (
-    INSERT INTO outbox (order_ids, product_ids) SELECT order_ids, product_ids FROM together
+    INSERT INTO outbox (order_ids, product_ids, traceparents)
+    SELECT order_ids, product_ids, traceparents FROM together
 ), logged AS (
     INSERT INTO changes (order_ids)
     SELECT order_ids[first : first + 1023]
     FROM together CROSS JOIN generate_series(1, cardinality(order_ids), 1024) AS first
 )"
+        )
     };
 }
 
-/// Keys are inserted in a fixed order, so that two batches that share several keys cannot deadlock.
-const ACCEPT: &str = concat!(
-    r#"
+/// Keys are inserted in a fixed order, so that two batches that share several keys cannot deadlock. The arguments are the
+/// parameters and columns of the input beyond those of every order, and those of [`with_outbox_and_changes!`].
+macro_rules! accept {
+    ($parameters:literal, $columns:literal, $created:literal, $traceparents:literal) => {
+        concat!(
+            "
 WITH input AS MATERIALIZED (
-    SELECT ordinal, nextval('orders_id_seq') AS id, product_id, quantity, scope, key, batch_digest
-    FROM unnest($1, $2, $3, $4, $5) WITH ORDINALITY AS i (product_id, quantity, scope, key, batch_digest, ordinal)
+    SELECT ordinal, nextval('orders_id_seq') AS id, product_id, quantity, scope, key, batch_digest", $columns, "
+    FROM unnest($1, $2, $3, $4, $5", $parameters, ") WITH ORDINALITY
+         AS i (product_id, quantity, scope, key, batch_digest", $columns, ", ordinal)
 ), won AS (
     INSERT INTO idempotency_keys (scope, key, order_id, batch_digest)
     SELECT scope, key, id, batch_digest FROM input WHERE key IS NOT NULL
-    ORDER BY scope COLLATE "C", key COLLATE "C", ordinal
+    ORDER BY scope COLLATE \"C\", key COLLATE \"C\", ordinal
     ON CONFLICT DO NOTHING
     RETURNING order_id
 ), created AS (
@@ -49,16 +58,31 @@ WITH input AS MATERIALIZED (
     SELECT id, product_id, quantity FROM input
     WHERE key IS NULL OR id IN (SELECT order_id FROM won)
     ORDER BY ordinal
-    RETURNING id, product_id, created_at"#,
-    with_outbox_and_changes!(),
-    "
+    RETURNING id, product_id, created_at",
+            with_outbox_and_changes!($created, $traceparents),
+            "
 SELECT created.id, created.created_at
 FROM input LEFT JOIN created USING (id) ORDER BY input.ordinal"
+        )
+    };
+}
+
+const ACCEPT: &str = accept!("", "", "created", "NULL::text[]");
+
+/// If an order is traced.
+const ACCEPT_TRACED: &str = accept!(
+    ", $6",
+    ", traceparent",
+    "created JOIN input USING (id)",
+    "array_agg(traceparent ORDER BY id)"
 );
 
-/// Without keys every order is created, so no join is needed: ids rise in the order of the input.
-const ACCEPT_WITHOUT_KEYS: &str = concat!(
-    "
+/// Without keys every order is created, so no join is needed: ids rise in the order of the input. The argument is the traces in the
+/// same order.
+macro_rules! accept_without_keys {
+    ($traceparents:literal) => {
+        concat!(
+            "
 WITH created AS (
     INSERT INTO orders (id, product_id, quantity)
     SELECT nextval('orders_id_seq'), product_id, quantity
@@ -66,10 +90,17 @@ WITH created AS (
         SELECT * FROM unnest($1, $2) WITH ORDINALITY AS i (product_id, quantity, ordinal) ORDER BY ordinal
     ) AS input
     RETURNING id, product_id, created_at",
-    with_outbox_and_changes!(),
-    "
+            with_outbox_and_changes!("created", $traceparents),
+            "
 SELECT id, created_at FROM created ORDER BY id"
-);
+        )
+    };
+}
+
+const ACCEPT_WITHOUT_KEYS: &str = accept_without_keys!("NULL::text[]");
+
+/// If an order is traced.
+const ACCEPT_WITHOUT_KEYS_TRACED: &str = accept_without_keys!("$3::text[]");
 
 #[derive(QueryableByName)]
 struct AcceptedRow {
@@ -222,11 +253,21 @@ impl OrderRepository for PgUnitOfWork {
             Bind::texts(requests.clone().map(|request| request.product_id.as_str())),
             Bind::integers(requests.map(|request| request.quantity.units())),
         ];
-        let sql = if orders.iter().any(|order| order.key.is_some()) {
+        let has_keys = orders.iter().any(|order| order.key.is_some());
+        if has_keys {
             binds.extend(key_binds(orders));
-            ACCEPT
-        } else {
-            ACCEPT_WITHOUT_KEYS
+        }
+        let is_traced = orders.iter().any(|order| order.trace.is_some());
+        if is_traced {
+            let traces = orders.iter().map(|order| order.trace);
+            let traces: Vec<_> = traces.map(|it| it.map(|it| it.to_string())).collect();
+            binds.push(Bind::texts(traces.iter().map(Option::as_deref)));
+        }
+        let sql = match (has_keys, is_traced) {
+            (true, true) => ACCEPT_TRACED,
+            (true, false) => ACCEPT,
+            (false, true) => ACCEPT_WITHOUT_KEYS_TRACED,
+            (false, false) => ACCEPT_WITHOUT_KEYS,
         };
         let accepted: Vec<AcceptedRow> = self.load(sql, binds).await?;
         self.expect_rows("accepting orders", accepted.len(), orders.len())?;

@@ -23,6 +23,8 @@ struct OutboxRow {
     order_ids: Vec<Option<i64>>,
     #[diesel(sql_type = Array<Nullable<Text>>)]
     product_ids: Vec<Option<String>>,
+    #[diesel(sql_type = Nullable<Array<Nullable<Text>>>)]
+    traceparents: Option<Vec<Option<String>>>,
 }
 
 impl PgUnitOfWork {
@@ -71,15 +73,17 @@ WITH free AS (
 ), claimed AS (
     UPDATE outbox SET claimed_until = clock_timestamp() + $1 * interval '1 microsecond'
     WHERE outbox.id = ANY (ARRAY(SELECT id FROM free))
-    RETURNING outbox.id, outbox.order_ids, outbox.product_ids
+    RETURNING outbox.id, outbox.order_ids, outbox.product_ids, outbox.traceparents
 )
-SELECT id, order_ids, product_ids
+SELECT id, order_ids, product_ids, traceparents
 FROM claimed CROSS JOIN (SELECT set_config('synchronous_commit', 'off', true)) AS relaxed ORDER BY id";
         let claimed: Vec<OutboxRow> = self.load(SQL, vec![lease.into(), limit.into()]).await?;
         let mut entries = Vec::with_capacity(claimed.len());
         let mut unreadable = Vec::new();
         for row in claimed {
-            let orders = storage_sql::queued_orders(row.id, row.order_ids, row.product_ids);
+            let traceparents = row.traceparents.unwrap_or_default();
+            let orders =
+                storage_sql::queued_orders(row.id, row.order_ids, row.product_ids, traceparents);
             match self.unreadable().readable(orders)? {
                 Some(orders) => entries.push(OutboxEntry {
                     id: OutboxId(row.id),

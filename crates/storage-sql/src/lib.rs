@@ -26,8 +26,11 @@ mod validators;
 mod vendor_set;
 mod vendors;
 
+use std::iter;
+
 use domain::identifiers::{OrderId, ProductId, VendorId};
 use domain::ports::{Changed, QueuedOrder, StoreError};
+use domain::trace::SpanContext;
 
 pub use dead_letters::{DEAD_LETTERS, DeadLetterRow, dead_letters};
 pub use history::{SAVE_EVIDENCE, SAVE_ORDERS, StoredHistory, StoredProof};
@@ -87,17 +90,20 @@ pub fn product_id(text: String, table: &'static str) -> Result<ProductId, StoreE
     ProductId::parse_stored(text.as_str()).map_err(corrupt(table, "product_id", text))
 }
 
-/// Parses the orders of outbox entry `id` from its two lists. `None` represents a value that is not an id.
+/// Parses the orders of outbox entry `id` from its lists. `None` represents a value that is not an id. `traceparents` has one
+/// value per order, or is empty if no order is traced; a value that cannot be read only ends the trace.
 pub fn queued_orders(
     id: i64,
     order_ids: Vec<Option<i64>>,
     product_ids: Vec<Option<String>>,
+    traceparents: Vec<Option<String>>,
 ) -> Result<Vec<QueuedOrder>, StoreError> {
     if order_ids.is_empty() || order_ids.len() != product_ids.len() {
         return Err(corrupt("outbox", "order_ids", id)(()));
     }
-    let both = order_ids.into_iter().zip(product_ids);
-    both.map(|(order_id, product_id)| {
+    let traceparents = traceparents.into_iter().chain(iter::repeat(None));
+    let each = order_ids.into_iter().zip(product_ids).zip(traceparents);
+    each.map(|((order_id, product_id), traceparent)| {
         let order_id = order_id.ok_or(());
         let product_id = product_id.and_then(|product_id| ProductId::parse_stored(product_id).ok());
         Ok(QueuedOrder {
@@ -105,6 +111,7 @@ pub fn queued_orders(
             product_id: product_id
                 .ok_or(())
                 .map_err(corrupt("outbox", "product_ids", id))?,
+            trace: traceparent.and_then(|text| SpanContext::parse_recorded(&text)),
         })
     })
     .collect()

@@ -183,10 +183,8 @@ pub fn requeued(row: QueuedRow) -> Result<QueuedOrder, StoreError> {
 
 fn queued_order(id: i64, product_id: String) -> Result<QueuedOrder, StoreError> {
     let product_id = domain::identifiers::ProductId::parse_stored(product_id);
-    Ok(QueuedOrder {
-        order_id: OrderId(id),
-        product_id: product_id.map_err(corrupt("orders", "product_id", id))?,
-    })
+    let product_id = product_id.map_err(corrupt("orders", "product_id", id))?;
+    Ok(QueuedOrder::new(OrderId(id), product_id))
 }
 
 #[cfg(test)]

@@ -190,8 +190,14 @@ impl OrderRepository for SqliteUnitOfWork {
                 .iter()
                 .map(|order| accept_one(connection, order, || numbers.next(), now()))
                 .collect::<Result<Vec<_>, _>>()?;
-            let created = accepted.iter().filter_map(Acceptance::created);
-            let boxed = created.map(|order| (order.id.0, order.product_id.as_str()));
+            let boxed = orders.iter().zip(&accepted).filter_map(|(requested, it)| {
+                let order = it.created()?;
+                Some(outbox::Queued {
+                    id: order.id.0,
+                    product_id: order.product_id.as_str(),
+                    trace: requested.trace,
+                })
+            });
             outbox::put(connection, &boxed.collect::<Vec<_>>(), now(), None)?;
             Ok(accepted)
         });

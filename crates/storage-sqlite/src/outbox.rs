@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use diesel::sql_types::{BigInt, Text};
+use diesel::sql_types::{BigInt, Nullable, Text};
 use diesel::{QueryableByName, SqliteConnection};
 use domain::identifiers::OrderId;
 use domain::ports::{OutboxEntry, OutboxId, OutboxRepository, RequeueLimits, StoreError};
 use domain::timestamp::Timestamp;
+use domain::trace::SpanContext;
 use serde_json::Value;
 use storage_sql::{Bind, QueuedRow, UnreadableRows};
 
@@ -23,6 +24,8 @@ struct OutboxRow {
     order_ids: String,
     #[diesel(sql_type = Text)]
     product_ids: String,
+    #[diesel(sql_type = Nullable<Text>)]
+    traceparents: Option<String>,
 }
 
 /// Returns the values of a JSON array; empty if the text is not one.
@@ -36,10 +39,13 @@ impl TryFrom<&OutboxRow> for OutboxEntry {
 
     fn try_from(row: &OutboxRow) -> Result<Self, StoreError> {
         let order_ids = values(&row.order_ids, Value::as_i64);
-        let product_ids = values(&row.product_ids, |id| id.as_str().map(str::to_owned));
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let product_ids = values(&row.product_ids, text);
+        let traceparents = row.traceparents.as_deref();
+        let traceparents = traceparents.map_or_else(Vec::new, |json| values(json, text));
         Ok(Self {
             id: OutboxId(row.id),
-            orders: storage_sql::queued_orders(row.id, order_ids, product_ids)?,
+            orders: storage_sql::queued_orders(row.id, order_ids, product_ids, traceparents)?,
         })
     }
 }
@@ -61,9 +67,11 @@ SELECT id, order_ids, product_ids, created_at, $1 FROM outbox WHERE id = $2";
     let pending = pending(connection, Bind::big_ints(order_ids.into_iter().flatten()))?;
     let each = pending.into_iter().map(storage_sql::requeued);
     let orders = unreadable.leave_out(each)?;
-    let orders = orders
-        .iter()
-        .map(|order| (order.order_id.0, order.product_id.as_str()));
+    let orders = orders.iter().map(|order| Queued {
+        id: order.order_id.0,
+        product_id: order.product_id.as_str(),
+        trace: None,
+    });
     put(connection, &orders.collect::<Vec<_>>(), now, None)
 }
 
@@ -75,35 +83,51 @@ WHERE id IN (SELECT value FROM json_each($1)) AND status = 'PENDING' ORDER BY id
     load(connection, SQL, vec![ids])
 }
 
+/// An order to put into the outbox.
+pub(crate) struct Queued<'a> {
+    pub(crate) id: i64,
+    pub(crate) product_id: &'a str,
+    pub(crate) trace: Option<SpanContext>,
+}
+
 /// Inserts one outbox entry with all orders; none if there are no orders.
 pub(crate) fn put(
     connection: &mut SqliteConnection,
-    orders: &[(i64, &str)],
+    orders: &[Queued<'_>],
     now: Timestamp,
     not_before: Option<Timestamp>,
 ) -> Result<(), StoreError> {
     const SQL: &str = "
-INSERT INTO outbox (order_ids, product_ids, created_at, not_before) VALUES ($1, $2, $3, $4)";
+INSERT INTO outbox (order_ids, product_ids, created_at, not_before, traceparents) VALUES ($1, $2, $3, $4, $5)";
     if orders.is_empty() {
         return Ok(());
     }
+    let traces = orders.iter().map(|order| order.trace);
+    let traces: Vec<_> = traces.map(|it| it.map(|it| it.to_string())).collect();
+    let is_traced = traces.iter().any(Option::is_some);
+    let traces = is_traced.then(|| Bind::texts(traces.iter().map(Option::as_deref)));
     let binds = vec![
-        Bind::big_ints(orders.iter().map(|(id, _)| *id)),
-        Bind::texts(orders.iter().map(|(_, product_id)| *product_id)),
+        Bind::big_ints(orders.iter().map(|order| order.id)),
+        Bind::texts(orders.iter().map(|order| order.product_id)),
         now.into(),
         not_before.into(),
+        traces.unwrap_or_else(|| None::<&str>.into()),
     ];
     execute(connection, SQL, binds).map(drop)
 }
 
-/// Like [`put`], from rows.
+/// Like [`put`], from rows, whose product ids may be unreadable.
 pub(crate) fn put_rows(
     connection: &mut SqliteConnection,
     orders: &[QueuedRow],
     now: Timestamp,
     not_before: Option<Timestamp>,
 ) -> Result<(), StoreError> {
-    let orders = orders.iter().map(|row| (row.id, row.product_id.as_str()));
+    let orders = orders.iter().map(|row| Queued {
+        id: row.id,
+        product_id: row.product_id.as_str(),
+        trace: None,
+    });
     put(connection, &orders.collect::<Vec<_>>(), now, not_before)
 }
 
@@ -119,7 +143,7 @@ UPDATE outbox SET claimed_until = $1 WHERE id IN (
     SELECT id FROM outbox
     WHERE (claimed_until IS NULL OR claimed_until < $2 OR claimed_until > $1) AND (not_before IS NULL OR not_before <= $2)
     ORDER BY id LIMIT $3
-) RETURNING id, order_ids, product_ids";
+) RETURNING id, order_ids, product_ids, traceparents";
         let unreadable = self.unreadable();
         self.call(move |connection, now| {
             let now = now();

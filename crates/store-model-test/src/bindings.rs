@@ -70,6 +70,7 @@ pub(super) fn new_order(order_spec: &OrderSpec) -> NewOrder {
             .batch
             .filter(|_| order_spec.key.is_some())
             .map(|it| BatchDigest::parse(DIGESTS[it]).unwrap()),
+        trace: None,
     }
 }
 

@@ -249,7 +249,8 @@ mod tests {
         let serve = |format| {
             let log = || info!(order.id = 7, "placed");
             let within = || {
-                let served = request_id::within(id(), async { log() });
+                let trace_id = Some("0af7651916cd43dd8448eb211c80319c");
+                let served = request_id::within(id(), trace_id, async { log() });
                 futures_util::FutureExt::now_or_never(served).unwrap();
                 log();
             };
@@ -258,7 +259,8 @@ mod tests {
         let text = serve(Format::Text);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 2, "{text}");
-        assert!(lines[0].ends_with(r#" request.id=a"b\c"#), "{text}");
+        let ids = r#" request.id=a"b\c trace_id=0af7651916cd43dd8448eb211c80319c"#;
+        assert!(lines[0].ends_with(ids), "{text}");
         assert!(!lines[1].contains("request.id"), "{text}");
         let json = serve(Format::Json);
         let lines: Vec<serde_json::Value> = json
@@ -266,6 +268,7 @@ mod tests {
             .map(|line| serde_json::from_str(line).unwrap())
             .collect();
         assert_eq!(lines[0]["request.id"], r#"a"b\c"#);
+        assert_eq!(lines[0]["trace_id"], "0af7651916cd43dd8448eb211c80319c");
         assert_eq!(lines[0]["order.id"], 7);
         assert_eq!(lines[1].get("request.id"), None);
     }

@@ -1,4 +1,4 @@
-//! Adds the id of the current request to every line that is logged while the request is served.
+//! Adds the ids of the current request and its trace to every line that is logged while the request is served.
 //!
 //! The id is in a task-local and not in a span: a span would be formatted for every request, and most requests log nothing.
 
@@ -14,7 +14,15 @@ use tracing_subscriber::registry::LookupSpan;
 const MAX_BYTES: usize = 128;
 
 tokio::task_local! {
-    static CURRENT: RequestId;
+    static CURRENT: Current;
+}
+
+/// The request that a task serves.
+#[derive(Clone)]
+struct Current {
+    id: RequestId,
+    /// Hexadecimal digits; `None` if the trace is not recorded.
+    trace_id: Option<Arc<str>>,
 }
 
 /// The id of a request: 1 to 128 visible ASCII characters.
@@ -46,12 +54,14 @@ impl RequestId {
 /// The id of the request that the current task serves, if any.
 #[must_use]
 pub fn current() -> Option<RequestId> {
-    CURRENT.try_with(Clone::clone).ok()
+    CURRENT.try_with(|current| current.id.clone()).ok()
 }
 
-/// Runs the future with `id` as the request id of every line that it logs.
-pub async fn within<F: Future>(id: RequestId, future: F) -> F::Output {
-    CURRENT.scope(id, future).await
+/// Runs the future with `id` as the request id of every line that it logs, and the trace id, in hexadecimal digits, if the trace is
+/// recorded.
+pub async fn within<F: Future>(id: RequestId, trace_id: Option<&str>, future: F) -> F::Output {
+    let trace_id = trace_id.map(Arc::from);
+    CURRENT.scope(Current { id, trace_id }, future).await
 }
 
 /// Where the id is written in a log line.
@@ -81,20 +91,27 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> std::fmt::Result {
-        let Some(id) = current() else {
+        let Ok(Current { id, trace_id }) = CURRENT.try_with(Clone::clone) else {
             return self.inner.format_event(context, writer, event);
         };
         let mut line = String::new();
         self.inner
             .format_event(context, Writer::new(&mut line), event)?;
         let line = line.trim_end_matches('\n');
-        match (self.position, line.strip_prefix('{')) {
-            (IdPosition::JsonStart, Some(rest)) => {
-                // The id is visible ASCII, so only these two characters need an escape.
-                let escaped = id.as_str().replace('\\', r"\\").replace('"', "\\\"");
-                writeln!(writer, r#"{{"request.id":"{escaped}",{rest}"#)
+        if let (IdPosition::JsonStart, Some(rest)) = (self.position, line.strip_prefix('{')) {
+            // The id is visible ASCII, so only these two characters need an escape.
+            let escaped = id.as_str().replace('\\', r"\\").replace('"', "\\\"");
+            write!(writer, r#"{{"request.id":"{escaped}","#)?;
+            if let Some(trace_id) = trace_id {
+                write!(writer, r#""trace_id":"{trace_id}","#)?;
             }
-            _ => writeln!(writer, "{line} request.id={}", id.as_str()),
+            writeln!(writer, "{rest}")
+        } else {
+            write!(writer, "{line} request.id={}", id.as_str())?;
+            if let Some(trace_id) = trace_id {
+                write!(writer, " trace_id={trace_id}")?;
+            }
+            writeln!(writer)
         }
     }
 }

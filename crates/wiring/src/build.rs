@@ -1,5 +1,8 @@
 //! The build of a program: its version and the commit that it was built from.
 
+#[cfg(feature = "service")]
+use metrics::BuildInfo;
+
 /// The version.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -9,6 +12,13 @@ pub const COMMIT: Option<&str> = option_env!("PROGRAM_COMMIT");
 
 /// The version and, if it is known, the commit: the output of `--version`.
 pub const VERSION_AND_COMMIT: &str = env!("PROGRAM_VERSION");
+
+#[cfg(feature = "service")]
+/// Version and commit, as the metric and `GET /` report them.
+pub const INFO: BuildInfo = BuildInfo {
+    version: VERSION,
+    commit: COMMIT,
+};
 
 #[cfg(test)]
 mod tests {

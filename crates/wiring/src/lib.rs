@@ -1,7 +1,7 @@
 //! Code shared by the binaries: adapters made from settings, and stop signals of a process.
 //!
-//! PostgreSQL, RabbitMQ and SQLite are behind features with these names, so that a program includes only the adapters that
-//! it uses.
+//! PostgreSQL, RabbitMQ and SQLite are behind features with these names, and what only servers need behind `service`, so that
+//! a program includes only what it uses.
 //!
 //! Only binaries depend on this crate. The settings do not depend on adapters, nor adapters on the settings; this crate
 //! connects them.
@@ -16,10 +16,13 @@ mod database;
 mod feed;
 pub mod health;
 pub mod program;
+#[cfg(feature = "service")]
 pub mod service_manager;
 pub mod sockets;
 #[cfg(any(feature = "postgres", feature = "rabbitmq"))]
 mod tls;
+#[cfg(feature = "service")]
+pub mod traces;
 pub mod trial;
 
 use std::sync::Arc;
@@ -186,6 +189,7 @@ pub fn stop_signal() -> anyhow::Result<impl Future<Output = &'static str> + Send
             _ = terminate.recv() => "SIGTERM",
             _ = interrupt.recv() => "SIGINT",
         };
+        #[cfg(feature = "service")]
         service_manager::report_stopping();
         signal
     })

@@ -1,8 +1,10 @@
 //! Notifications to systemd (`sd_notify(3)`) for units of `Type=notify`: ready, stopping, and the watchdog. Without the variable
 //! `NOTIFY_SOCKET` nothing is sent.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use readiness::ReadinessProbe;
 use sd_notify::NotifyState;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -14,19 +16,18 @@ const POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// fail its unit: the process becomes ready when the dependency is back.
 const READY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Reports the process as started once `is_ready` returns true, at the latest after 30 s, and then serves the watchdog if the
-/// unit has one (`WatchdogSec=`). Returns immediately; the task ends with the runtime. Requires a tokio runtime.
+/// Reports the process as started once `probe` is ready, at the latest after 30 s, and then serves the watchdog if the unit has
+/// one (`WatchdogSec=`). Returns immediately; the task ends with the runtime. Requires a tokio runtime.
 ///
 /// The watchdog shows that the tokio runtime of the process schedules tasks. It does not depend on the database or the
 /// broker: a restart would not repair them.
-pub fn report<F, Fut>(is_ready: F) -> Option<JoinHandle<()>>
-where
-    F: Fn() -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = bool> + Send + 'static,
-{
+pub fn report(probe: Arc<dyn ReadinessProbe>) -> Option<JoinHandle<()>> {
     std::env::var_os("NOTIFY_SOCKET")?;
     let watchdog = sd_notify::watchdog_enabled();
-    Some(tokio::spawn(run(is_ready, watchdog, send)))
+    Some(tokio::spawn(async move {
+        let is_ready = || async { probe.readiness().await.is_ready() };
+        run(is_ready, watchdog, send).await;
+    }))
 }
 
 /// Reports that the process shuts down.
@@ -69,7 +70,7 @@ async fn run<F, Fut>(
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::sync::Mutex;
 
     use tokio::time::Instant;
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use domain::identifiers::OrderId;
 use domain::ports::{OrderConsumer, QueueError, QueuedMessage, Receipt};
-use domain::services::SettleOrders;
+use domain::services::{SettleOrders, Traces};
 use readiness::Cause;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -62,6 +62,10 @@ async fn settle_with_retry(
     state: &ConsumerState,
     stop: &CancellationToken,
 ) -> bool {
+    let traces: Traces = messages
+        .iter()
+        .flat_map(|message| message.traces.iter().copied())
+        .collect();
     let mut order_ids: Vec<OrderId> = messages
         .iter()
         .flat_map(|message| message.order_ids.iter().copied())
@@ -77,7 +81,8 @@ async fn settle_with_retry(
             order.first_id = order_ids.first().map(|id| id.0),
             order.last_id = order_ids.last().map(|id| id.0),
         );
-        let Err(error) = settle.settle(&order_ids).instrument(span).await else {
+        let settled = settle.settle_traced(&order_ids, &traces).instrument(span);
+        let Err(error) = settled.await else {
             attempt.succeeded();
             return true;
         };
@@ -148,10 +153,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn consumer_is_stuck_while_it_holds_a_batch() {
         let queue = InProcessQueue::new(1);
-        let order = QueuedOrder {
-            order_id: OrderId(1),
-            product_id: ProductId::parse("p").unwrap(),
-        };
+        let order = QueuedOrder::new(OrderId(1), ProductId::parse("p").unwrap());
         queue.publish(&[order]).await.unwrap();
         let is_available = Arc::new(AtomicBool::new(false));
         let settle = settle(&is_available);

@@ -7,17 +7,16 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::Parser;
 use clock_tokio::SystemClock;
-use domain::ports::Topic;
-use metrics::{BuildInfo, Metrics, MetricsPage};
+use domain::ports::{NoopTracer, Topic};
+use metrics::{Metrics, MetricsPage};
 use queue_rabbitmq::{RabbitOptions, RabbitOrderConsumer, RabbitOrderQueue};
-use readiness::ReadinessProbe as _;
 use settings::Settings;
 use storage_postgres::{PgLeases, PgListener, PgNotifier, PgOptions, PgStore};
 use tracing::info;
 use wiring::health::HealthArgs;
 use wiring::program::{self, ConfigArgs};
+use wiring::traces::{TracedSystems, Traces};
 use wiring::{build, health, service_manager};
-use worker::health::Health;
 use worker::pages::PagesOptions;
 use worker::supervisor::Supervisor;
 use worker::tasks::{self, WorkerPorts};
@@ -38,6 +37,11 @@ struct Arguments {
 
 /// Name of this program, also on the servers.
 const PROGRAM: &str = env!("CARGO_BIN_NAME");
+
+const SYSTEMS: TracedSystems = TracedSystems {
+    database: "postgresql",
+    broker: Some("rabbitmq"),
+};
 
 fn main() -> ExitCode {
     program::run_async(run)
@@ -66,15 +70,14 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let supervisor = Supervisor::default();
     let metrics = Arc::new(Metrics::new()?);
     let store = PgStore::new(&postgres)?;
-    let ports = ports(&settings, &postgres, &rabbitmq, &metrics, &store)?;
+    let traces = Traces::start(&settings.telemetry.traces, PROGRAM, SYSTEMS)?;
+    let mut ports = ports(&settings, &postgres, &rabbitmq, &metrics, &store)?;
+    ports.tracer = traces.tracer();
     let store = Arc::new(store);
     let page = MetricsPage::new(metrics, Arc::clone(&ports.probe))
         .with_in_flight(store.clone())
         .with_vendors(store, ports.reporting_vendor_ids())
-        .with_build(BuildInfo {
-            version: build::VERSION,
-            commit: build::COMMIT,
-        });
+        .with_build(build::INFO);
     tasks::check_vendor_sources(&ports)
         .await
         .context("the vendors of the settings cannot be used")?;
@@ -86,17 +89,14 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     // In a separate task, so that the server responds until the worker's tasks have ended.
     let pages = tokio::spawn(server);
     info!(%address, version = build::VERSION_AND_COMMIT, "worker started");
-    service_manager::report(move || is_ready(health.clone()));
+    service_manager::report(Arc::new(health));
 
     let stopped = async { pages.await.unwrap_or_else(|panicked| Err(panicked.into())) };
     let deadline = settings.worker.shutdown_timeout;
     let succeeded = lifecycle::run(&supervisor, stop, stopped, deadline).await;
     handle.stop(false).await;
+    traces.shutdown().await;
     Ok(program::exit_code(succeeded))
-}
-
-async fn is_ready(health: Health) -> bool {
-    health.readiness().await.is_ready()
 }
 
 fn ports(
@@ -124,6 +124,7 @@ fn ports(
         vendors: wiring::configured_feeds(&settings.vendors)?,
         push_vendors: wiring::push_feeds(&settings.vendors)?,
         observer: metrics.clone(),
+        tracer: Arc::new(NoopTracer),
         vendor_set: wiring::vendor_set(settings)?,
         writer_runtime: None,
     })

@@ -7,7 +7,7 @@ use domain::allocation::most_available_first;
 use domain::identifiers::VendorId;
 use domain::ports::{
     Clock, ConfiguredFeed, ConfiguredPushFeed, ConsumerRegistry, Leases, Listener, Notifier,
-    Observer, OrderConsumer, OrderQueue, Store, StoreProbe, SyncQueries, VendorSetQueries,
+    Observer, OrderConsumer, OrderQueue, Store, StoreProbe, SyncQueries, Tracer, VendorSetQueries,
 };
 use domain::services::{
     Relay, RelaySettings, SettleOrders, Sweeper, SweeperSettings, VendorSetError, VendorSets,
@@ -61,6 +61,8 @@ pub struct WorkerPorts {
     pub push_vendors: Vec<ConfiguredPushFeed>,
     /// Records metrics.
     pub observer: Arc<dyn Observer>,
+    /// Records the spans of batches.
+    pub tracer: Arc<dyn Tracer>,
     /// All vendors of the settings, including those without a feed.
     pub vendor_set: VendorSet,
     /// Runtime of the relay and the consumers, if the store has one for tasks that mostly write; `None` for the current one.
@@ -120,7 +122,8 @@ fn start_consumers(
     )
     .with_first_sync_grace(settings.first_sync_grace)
     .with_observer(Arc::clone(&ports.observer))
-    .with_notifier(Arc::clone(&ports.notifier));
+    .with_notifier(Arc::clone(&ports.notifier))
+    .with_tracer(Arc::clone(&ports.tracer));
     let settle = Arc::new(settle);
     let batch = settings.batch;
     let mut states = BTreeMap::new();
@@ -199,7 +202,8 @@ fn start_relay(
             lease: settings.relay_lease,
         },
     )
-    .with_observer(Arc::clone(&ports.observer));
+    .with_observer(Arc::clone(&ports.observer))
+    .with_tracer(Arc::clone(&ports.tracer));
     let poll = settings.relay_poll_interval;
     let health = TaskHealth::new("relay");
     let context = (relay, Arc::clone(&ports.listeners), health.clone());

@@ -36,6 +36,7 @@ mod sync_logs;
 mod syncing;
 mod tls_broker;
 mod tls_database;
+mod traces;
 mod twelve_vendors;
 mod typed_client;
 mod vendor_sets;

@@ -136,10 +136,7 @@ async fn orders_pass_through_tls_with_a_client_certificate_that_is_renewed() {
     let mut consumer = RabbitOrderConsumer::start(good.clone());
     let product = ProductId::parse("product-1").unwrap();
     let orders: Vec<QueuedOrder> = (1..=200_000)
-        .map(|id| QueuedOrder {
-            order_id: OrderId(id),
-            product_id: product.clone(),
-        })
+        .map(|id| QueuedOrder::new(OrderId(id), product.clone()))
         .collect();
     eventually("the publisher is connected", async || {
         queue.probe().await.ok()

@@ -9,6 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::orders;
+use crate::middleware::trace;
 use crate::openapi::headers::REPLAYED;
 use crate::openapi::parameters::idempotency_key;
 use crate::openapi::response::ResponseSpec;
@@ -34,6 +35,7 @@ pub(crate) async fn place(
         .place_all(NewBatch {
             requests: valid.cloned().collect(),
             key: key.map(|key| (key, batch.digest)),
+            trace: trace::context(&request),
         })
         .await?;
 

@@ -15,6 +15,7 @@ use utoipa::openapi::schema::ObjectBuilder;
 use crate::cursor::CursorScope;
 use crate::etag::{self, Condition};
 use crate::list::{self, List, NextPage};
+use crate::middleware::trace;
 use crate::openapi::headers::{ETAG, LOCATION, PREFERENCE_APPLIED, REPLAYED};
 use crate::openapi::parameters::{self, idempotency_key, order_id, paging};
 use crate::openapi::response::ResponseSpec;
@@ -46,6 +47,7 @@ pub(crate) async fn place(
             request: wanted,
             key,
             batch: None,
+            trace: trace::context(&request),
         })
         .await?;
     let settled = match prefer::wait(&request) {

@@ -15,7 +15,7 @@ use crate::problem::Problem;
 const MAX_AGE_S: usize = 3_600;
 
 /// Request headers of the API, beyond those that browsers always allow.
-const REQUEST_HEADERS: [&str; 9] = [
+const REQUEST_HEADERS: [&str; 11] = [
     "Accept",
     "Authorization",
     "Content-Type",
@@ -24,6 +24,8 @@ const REQUEST_HEADERS: [&str; 9] = [
     "If-None-Match",
     "Last-Event-ID",
     "Prefer",
+    "Traceparent",
+    "Tracestate",
     "X-Request-Id",
 ];
 

@@ -10,6 +10,7 @@ use actix_web::web::Data;
 use telemetry::request_id::{self, RequestId};
 use tracing::{Instrument as _, debug_span};
 
+use crate::middleware::trace::RequestTrace;
 use crate::state::AppState;
 
 /// The request id: the client's if it is valid, else a new one.
@@ -59,7 +60,14 @@ pub(crate) async fn add<B: MessageBody>(
         .unwrap_or_else(RequestId::random);
     // Below `info`, so that it costs nothing unless an investigation needs it. Log lines have the id at every level.
     let span = debug_span!("request", request.id = %id.as_str(), http.method = %request.method(), http.path = %request.path());
-    match request_id::within(id.clone(), next.call(request).instrument(span)).await {
+    let trace = RequestTrace::begin(&request);
+    let trace_id = trace.as_ref().map(RequestTrace::trace_id);
+    let served = next.call(request).instrument(span);
+    let result = request_id::within(id.clone(), trace_id.as_deref(), served).await;
+    if let Some(trace) = trace {
+        trace.end(id.as_str(), &result);
+    }
+    match result {
         Ok(mut response) => {
             set_request_id(response.headers_mut(), &id);
             add_security_headers(response.headers_mut(), secure);

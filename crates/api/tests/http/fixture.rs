@@ -8,7 +8,7 @@ use api::{ApiPorts, ChangeFeedSettings, ServerOptions, Shutdown, StoreReadiness}
 use clock_tokio::SystemClock;
 use domain::identifiers::{OrderId, ProductId, VendorId};
 use domain::order::{Allocation, OrderRequest, OrderState, OrderStatus, RejectReason};
-use domain::ports::{Clock, ConfiguredFeed, ConfiguredPushFeed, Notifier as _, Topic};
+use domain::ports::{Clock, ConfiguredFeed, ConfiguredPushFeed, NoopTracer, Notifier as _, Topic};
 use domain::quantity::Quantity;
 use domain::services::{OrderBatcherSettings, VendorSync};
 use metrics::{Metrics, MetricsPage};
@@ -261,6 +261,7 @@ fn ports(store: &FakeStore, feed: &FakeFeed, notifier: &ProcessNotifier) -> ApiP
         push_feeds: Vec::new(),
         manual_vendors: vec![VendorId::parse("seed").unwrap()],
         observer: metrics,
+        tracer: Arc::new(NoopTracer),
         metrics: page,
         write_health,
         writer_runtime: None,

@@ -25,6 +25,7 @@ mod signals;
 mod stock;
 mod store;
 mod sync;
+mod tracer;
 mod transfer;
 mod vendor_rename;
 mod vendor_set;
@@ -65,6 +66,7 @@ pub use sync::{
     FinishedSync, LockedVendor, ReportedTotals, SyncOutcome, SyncQueries, SyncRecord,
     SyncRepository, VendorSyncState,
 };
+pub use tracer::{NoopTracer, Tracer};
 pub use transfer::{
     AllocationRecord, KeyRecord, OrderRecord, ProductRecord, TransferCursor, TransferError,
     TransferProgress, TransferReader, TransferRecord, TransferSource, TransferTarget, VendorRecord,
@@ -99,6 +101,7 @@ pub use {
     signals::{MockListener, MockNotifier},
     store::MockStore,
     sync::MockSyncQueries,
+    tracer::MockTracer,
     transfer::{MockTransferReader, MockTransferSource, MockTransferTarget},
     vendor_set::MockVendorSetQueries,
     vendors::MockVendorFeed,

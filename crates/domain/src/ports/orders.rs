@@ -7,6 +7,7 @@ use crate::identifiers::{BatchDigest, IdempotencyKey, OrderId};
 use crate::order::{Order, OrderRequest, OrderState};
 use crate::settlement::{PendingOrder, SettledOrder};
 use crate::timestamp::Timestamp;
+use crate::trace::SpanContext;
 
 /// An order to accept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub struct NewOrder {
     /// The digest of the batch, if `key` is the key of a whole batch. `None` for the key of a single order, and for the keys
     /// that are derived for the other items of a batch.
     pub batch: Option<BatchDigest>,
+    /// The span of the request, if its trace is recorded. The outbox entry keeps it.
+    pub trace: Option<SpanContext>,
 }
 
 /// The result of accepting a [`NewOrder`].
@@ -58,7 +61,7 @@ pub trait OrderRepository {
     /// Accepts orders: writes for each the order, its outbox entry and its idempotency key together, or nothing if its key
     /// is in use. MUST return the results in the order of the arguments.
     ///
-    /// MUST assign rising ids in the order of the arguments. Of concurrent uses of one key, in this call or in other
+    /// MUST keep the trace of each created order in the outbox entry. MUST assign rising ids in the order of the arguments. Of concurrent uses of one key, in this call or in other
     /// transactions, exactly one MUST create an order and all others MUST get that order, or [`Acceptance::KeyReused`] if
     /// the key belongs to another batch.
     async fn accept(&mut self, orders: &[NewOrder]) -> Result<Vec<Acceptance>, StoreError>;

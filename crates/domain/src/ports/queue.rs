@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use thiserror::Error;
 
 use crate::identifiers::{OrderId, ProductId};
+use crate::trace::SpanContext;
 
 /// A message's reference to an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +15,20 @@ pub struct QueuedOrder {
     pub order_id: OrderId,
     /// The product of the order: all orders of one product go to the same queue.
     pub product_id: ProductId,
+    /// The span that the settlement of the order continues, if its trace is recorded.
+    pub trace: Option<SpanContext>,
+}
+
+impl QueuedOrder {
+    /// An order without a trace.
+    #[must_use]
+    pub fn new(order_id: OrderId, product_id: ProductId) -> Self {
+        Self {
+            order_id,
+            product_id,
+            trace: None,
+        }
+    }
 }
 
 /// Identifies a delivery to the queue that made it; opaque to everything else.
@@ -25,13 +40,15 @@ pub struct Receipt {
     pub tag: u64,
 }
 
-/// A delivered message: at least one order id and nothing else.
+/// A delivered message: at least one order id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueuedMessage {
     /// The receipt to acknowledge the delivery with.
     pub receipt: Receipt,
     /// The ids of the orders.
     pub order_ids: Vec<OrderId>,
+    /// The span that published the order, for each order whose trace is recorded.
+    pub traces: Vec<(OrderId, SpanContext)>,
 }
 
 /// Why a call to the queue failed.
@@ -61,7 +78,7 @@ pub struct Backlog {
 #[async_trait]
 pub trait OrderQueue: Send + Sync {
     /// Publishes orders and returns the ids of those that the queue has stored durably. The others may or may not have been
-    /// stored: the caller publishes them again. MUST preserve the order among the orders of one product, MUST NOT count a
+    /// stored: the caller publishes them again. MUST deliver the trace of each order with it. MUST preserve the order among the orders of one product, MUST NOT count a
     /// message that was routed to no queue, and MUST return within a bounded time.
     async fn publish(&self, orders: &[QueuedOrder]) -> Result<Vec<OrderId>, QueueError>;
 

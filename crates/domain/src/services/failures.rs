@@ -19,10 +19,7 @@ fn entries(count: i64) -> Vec<OutboxEntry> {
         .map(|number| OutboxEntry {
             id: OutboxId(number),
             orders: [number * 10, number * 10 + 1]
-                .map(|id| QueuedOrder {
-                    order_id: OrderId(id),
-                    product_id: ProductId::parse("p").unwrap(),
-                })
+                .map(|id| QueuedOrder::new(OrderId(id), ProductId::parse("p").unwrap()))
                 .to_vec(),
         })
         .collect()

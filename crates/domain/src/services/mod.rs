@@ -9,6 +9,7 @@ mod relay;
 #[cfg(test)]
 mod scripted;
 mod settlement;
+mod stage_trace;
 mod status;
 mod stock_locks;
 mod sweeper;
@@ -23,7 +24,7 @@ pub use order_batcher::{
     PlacedOrder,
 };
 pub use relay::{Relay, RelayError, RelaySettings, Relayed};
-pub use settlement::{SettleError, SettleOrders};
+pub use settlement::{SettleError, SettleOrders, Traces};
 pub use status::{ChangeStatus, ChangeStatusError, ChangedOrder};
 pub use sweeper::{MAX_DEAD_MESSAGES, Sweeper, SweeperSettings, Swept};
 pub use vendor_expiry::{Enforced, VendorExpiry};

@@ -27,7 +27,10 @@ use tracing::warn;
 
 use crate::identifiers::{BatchDigest, IdempotencyKey};
 use crate::order::{Order, OrderRequest};
-use crate::ports::{Clock, NewOrder, NoopObserver, NoopWriteObserver, Notifier, Store, StoreError};
+use crate::ports::{
+    Clock, NewOrder, NoopObserver, NoopTracer, NoopWriteObserver, Notifier, Store, StoreError,
+};
+use crate::trace::SpanContext;
 
 use capacity::CapacityLimiter;
 use write_request::{QueuedRequest, WriteRequest};
@@ -50,6 +53,8 @@ pub struct NewBatch {
     pub requests: Vec<OrderRequest>,
     /// The client's key for the batch, if the request has one, with the digest of the whole batch.
     pub key: Option<(IdempotencyKey, BatchDigest)>,
+    /// The span of the request, if its trace is recorded: the trace follows the first order.
+    pub trace: Option<SpanContext>,
 }
 
 /// Orders that are durable, in the order of their requests.
@@ -118,6 +123,7 @@ impl OrderBatcher {
             max_batch: settings.max_batch.max(1),
             observer: Arc::new(NoopObserver),
             writes: Arc::new(NoopWriteObserver),
+            tracer: Arc::new(NoopTracer),
         };
         let batcher = Self {
             pending: sender,
@@ -192,6 +198,7 @@ impl OrderBatcher {
 /// others have keys derived from it, by which a repeat finds them.
 fn orders_of(batch: NewBatch) -> Vec<NewOrder> {
     let (key, mut digest) = batch.key.unzip();
+    let mut trace = batch.trace;
     let orders = batch.requests.into_iter().enumerate();
     orders
         .map(|(index, request)| NewOrder {
@@ -201,6 +208,7 @@ fn orders_of(batch: NewBatch) -> Vec<NewOrder> {
                 _ => key.as_ref().map(|key| key.of_item(index)),
             },
             batch: digest.take(),
+            trace: trace.take(),
         })
         .collect()
 }

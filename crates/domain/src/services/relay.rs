@@ -8,12 +8,14 @@ use futures_util::future::join;
 use thiserror::Error;
 use tracing::debug;
 
+use super::stage_trace::{PUBLISH, StageTrace, TracedOrder, end_step};
 use crate::identifiers::OrderId;
 use crate::ports::{
-    Clock, NoopObserver, Observer, OrderQueue, OutboxEntry, OutboxId, QueueError, QueuedOrder,
-    Store, StoreError, UnitOfWork,
+    Clock, NoopObserver, NoopTracer, Observer, OrderQueue, OutboxEntry, OutboxId, QueueError,
+    QueuedOrder, Store, StoreError, Tracer, UnitOfWork,
 };
 use crate::retry;
+use crate::trace::SpanKind;
 
 /// Settings of the relay.
 #[derive(Debug, Clone, Copy)]
@@ -57,6 +59,7 @@ pub struct Relay {
     clock: Arc<dyn Clock>,
     settings: RelaySettings,
     observer: Arc<dyn Observer>,
+    tracer: Arc<dyn Tracer>,
 }
 
 impl Relay {
@@ -74,6 +77,7 @@ impl Relay {
             clock,
             settings,
             observer: Arc::new(NoopObserver),
+            tracer: Arc::new(NoopTracer),
         }
     }
 
@@ -81,6 +85,13 @@ impl Relay {
     #[must_use]
     pub fn with_observer(mut self, observer: Arc<dyn Observer>) -> Self {
         self.observer = observer;
+        self
+    }
+
+    /// Records the spans of traced orders with `tracer`.
+    #[must_use]
+    pub fn with_tracer(mut self, tracer: Arc<dyn Tracer>) -> Self {
+        self.tracer = tracer;
         self
     }
 
@@ -92,15 +103,20 @@ impl Relay {
     /// # Errors
     /// [`RelayError`].
     pub async fn run_once(&self) -> Result<Relayed, RelayError> {
+        let started = self.clock.now();
         let (work, claimed) = retry::on_conflict(&self.clock, || self.claim()).await?;
         if claimed.is_empty() {
             work.commit().await?;
             return Ok(Relayed::default());
         }
-        let orders: Vec<QueuedOrder> = claimed
+        let mut orders: Vec<QueuedOrder> = claimed
             .iter()
             .flat_map(|entry| entry.orders.iter().cloned())
             .collect();
+        let mut traced = self.traced(&mut orders);
+        let mut trace = (!traced.is_empty())
+            .then(|| StageTrace::since(&*self.tracer, &*self.clock, PUBLISH, started));
+        end_step(&mut trace, "claim outbox entries", SpanKind::Store);
         // The claim only keeps other relays from publishing the same entries: publishing need not wait for its commit, and
         // entries whose claim was lost are published again.
         let (committed, published) = join(work.commit(), self.queue.publish(&orders)).await;
@@ -108,6 +124,11 @@ impl Relay {
             Ok(ids) => ids.iter().copied().collect(),
             Err(_) => HashSet::new(),
         };
+        if let Some(mut trace) = trace {
+            trace.end_step("publish and confirm", SpanKind::Internal);
+            traced.retain(|order| confirmed.contains(&order.id));
+            trace.record(orders.len(), &traced);
+        }
         // An entry with unconfirmed orders is published again as a whole; settlement ignores the duplicates.
         let is_confirmed = |order: &QueuedOrder| confirmed.contains(&order.order_id);
         let (removable, retained): (Vec<&OutboxEntry>, Vec<&OutboxEntry>) = claimed
@@ -147,6 +168,19 @@ impl Relay {
         let mut work = self.store.begin_relaxed().await?;
         let claimed = work.claim(self.settings.batch, self.settings.lease).await?;
         Ok((work, claimed))
+    }
+
+    /// Returns the traced orders, and gives each the span under which it is published.
+    fn traced(&self, orders: &mut [QueuedOrder]) -> Vec<TracedOrder> {
+        let mut traced = Vec::new();
+        for order in orders {
+            if let Some(parent) = order.trace {
+                let published = TracedOrder::new(&*self.tracer, order.order_id, parent);
+                order.trace = Some(published.context);
+                traced.push(published);
+            }
+        }
+        traced
     }
 
     async fn finish(

@@ -4,27 +4,29 @@ mod held;
 mod log;
 #[cfg(test)]
 mod tests;
+mod transaction;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use thiserror::Error;
 use tracing::{debug, error, warn};
 
-use held::{Held, missing};
+use held::Held;
 use log::{log_delayed, log_settled};
 
 use super::held_rows::{HeldRows, MAX_BATCH_WAIT, Next, Row};
 use crate::allocation::AllocationPolicy;
-use crate::identifiers::{OrderId, ProductId};
+use crate::identifiers::OrderId;
 use crate::ports::{
-    Clock, LockedBatch, LockedStock, NoopNotifier, NoopObserver, Notifier, Observer, Store,
-    StoreError, Topic, UnitOfWork,
+    Clock, NoopNotifier, NoopObserver, NoopTracer, Notifier, Observer, Store, StoreError, Tracer,
+    UnitOfWork,
 };
 use crate::retry::{self, AsStoreError};
-use crate::settlement::{PendingOrder, PolicyViolation, SettledBatch, products_of, settle};
+use crate::settlement::PolicyViolation;
 use crate::timestamp::Timestamp;
+use crate::trace::SpanContext;
 
 /// Default of the maximum time for which a rejection is delayed while a configured vendor was never tried.
 const FIRST_SYNC_GRACE: Duration = Duration::from_secs(30);
@@ -75,7 +77,11 @@ pub struct SettleOrders {
     held_rows: HeldRows,
     observer: Arc<dyn Observer>,
     notifier: Arc<dyn Notifier>,
+    tracer: Arc<dyn Tracer>,
 }
+
+/// The span that published each traced order of a batch.
+pub type Traces = HashMap<OrderId, SpanContext>;
 
 impl SettleOrders {
     /// Creates the use case.
@@ -90,6 +96,7 @@ impl SettleOrders {
             held_rows: HeldRows::default(),
             observer: Arc::new(NoopObserver),
             notifier: Arc::new(NoopNotifier),
+            tracer: Arc::new(NoopTracer),
         }
     }
 
@@ -114,6 +121,21 @@ impl SettleOrders {
         self
     }
 
+    /// Records the spans of traced orders with `tracer`.
+    #[must_use]
+    pub fn with_tracer(mut self, tracer: Arc<dyn Tracer>) -> Self {
+        self.tracer = tracer;
+        self
+    }
+
+    /// Like [`settle_traced`](Self::settle_traced), without traces.
+    ///
+    /// # Errors
+    /// Those of [`settle_traced`](Self::settle_traced).
+    pub async fn settle(&self, order_ids: &[OrderId]) -> Result<(), SettleError> {
+        self.settle_traced(order_ids, &Traces::new()).await
+    }
+
     /// Settles those of the orders that are still `PENDING`: first, in one transaction, those whose rows are not locked by
     /// others, then the rest, product by product, with short waits. Orders whose rows stay locked are postponed to a later
     /// attempt. Orders that would be rejected while a configured vendor was never tried are postponed too: they stay
@@ -123,16 +145,27 @@ impl SettleOrders {
     ///
     /// # Errors
     /// A [`SettleError`]: settle the same batch again later. Orders that were settled before the error stay settled.
-    pub async fn settle(&self, order_ids: &[OrderId]) -> Result<(), SettleError> {
+    pub async fn settle_traced(
+        &self,
+        order_ids: &[OrderId],
+        traces: &Traces,
+    ) -> Result<(), SettleError> {
         let mut parts = vec![order_ids.to_vec()];
         let mut remaining = MAX_BATCH_WAIT;
         let mut postponed = BTreeMap::new();
         while let Some(part) = parts.pop() {
-            match self.attempt(&part, None).await {
+            match self.attempt(&part, traces, None).await {
                 Ok(held) => {
                     for (row, held) in held.into_groups() {
-                        self.settle_held(row, held, &mut remaining, &mut parts, &mut postponed)
-                            .await?;
+                        self.settle_held(
+                            row,
+                            held,
+                            traces,
+                            &mut remaining,
+                            &mut parts,
+                            &mut postponed,
+                        )
+                        .await?;
                     }
                 }
                 Err(error) if error.is_retryable() => return Err(error),
@@ -150,6 +183,7 @@ impl SettleOrders {
         &self,
         row: Option<Row>,
         order_ids: Vec<OrderId>,
+        traces: &Traces,
         remaining: &mut Duration,
         parts: &mut Vec<Vec<OrderId>>,
         postponed: &mut BTreeMap<Duration, Vec<OrderId>>,
@@ -166,7 +200,7 @@ impl SettleOrders {
                 return Ok(());
             }
         };
-        let attempt = self.attempt(&order_ids, Some(wait)).await;
+        let attempt = self.attempt(&order_ids, traces, Some(wait)).await;
         let now = self.clock.now();
         *remaining = remaining.saturating_sub(now.since(started));
         match attempt {
@@ -273,13 +307,17 @@ impl SettleOrders {
     async fn attempt(
         &self,
         order_ids: &[OrderId],
+        traces: &Traces,
         wait: Option<Duration>,
     ) -> Result<Held, SettleError> {
         let started = self.clock.now();
         let (batch, mut held) = match wait {
-            None => retry::on_conflict(&self.clock, || self.settle_in_one(order_ids, None)).await?,
+            None => {
+                let settle = || self.settle_in_one(order_ids, traces, None);
+                retry::on_conflict(&self.clock, settle).await?
+            }
             // The wait must not be repeated.
-            Some(_) => self.settle_in_one(order_ids, wait).await?,
+            Some(_) => self.settle_in_one(order_ids, traces, wait).await?,
         };
         if let Some((delayed, delay)) = held.delayed.take() {
             log_delayed(&delayed, delay);
@@ -307,81 +345,4 @@ impl SettleOrders {
         let now = work.store_time().await?;
         Ok(*self.started.get_or_init(|| now))
     }
-
-    async fn settle_in_one(
-        &self,
-        order_ids: &[OrderId],
-        wait: Option<Duration>,
-    ) -> Result<(SettledBatch, Held), SettleError> {
-        let mut work = self.store.begin().await?;
-        let mut held = Held::default();
-        let LockedBatch { mut pending, stock } = match wait {
-            None => {
-                let locked = work.try_lock_batch(order_ids).await?;
-                held.orders = missing(order_ids, &locked.pending);
-                locked
-            }
-            Some(wait) => {
-                work.limit_lock_waits(wait).await?;
-                lock_batch(work.as_mut(), order_ids).await?
-            }
-        };
-        if pending.is_empty() {
-            return Ok((SettledBatch::default(), held));
-        }
-        let started = self.started(work.as_mut()).await?;
-        let mut unknown = take_unknown(&mut pending, &stock);
-        held.take_products(stock.held, &mut pending);
-        let mut batch = settle(pending, stock.locked, self.policy)?;
-        if !unknown.is_empty() || batch.has_rejections() {
-            let first_syncs = work.first_syncs().await?;
-            let delay = first_syncs.rejections_wait(started, self.first_sync_grace);
-            let mut created = LockedStock::default();
-            if delay.is_none() && !unknown.is_empty() {
-                // A first report may have created products since. This is out of the lock order, so it must not wait.
-                created = work.try_lock_stock(&products_of(&unknown)).await?;
-                held.take_products(created.held, &mut unknown);
-            }
-            batch.merge(settle(unknown, created.locked, self.policy)?);
-            if let Some(delay) = delay {
-                let delayed = batch.take_rejections();
-                let delay = delay.min(MAX_DELAY);
-                work.postpone(&delayed, delay).await?;
-                held.delayed = Some((delayed, delay));
-            }
-        }
-        if batch.orders.is_empty() && held.delayed.is_none() {
-            return Ok((batch, held));
-        }
-        work.save_batch(&batch).await?;
-        let notifies = !batch.orders.is_empty() && !work.notify_on_commit(Topic::Changes);
-        work.commit().await?;
-        if notifies {
-            self.notifier.notify(Topic::Changes);
-        }
-        Ok((batch, held))
-    }
-}
-
-/// Locks a batch, and waits for its rows within the limit of the transaction.
-async fn lock_batch(
-    work: &mut dyn UnitOfWork,
-    order_ids: &[OrderId],
-) -> Result<LockedBatch, StoreError> {
-    let pending = work.lock_pending(order_ids).await?;
-    if pending.is_empty() {
-        return Ok(LockedBatch::default());
-    }
-    let locked = work.lock_stock(&products_of(&pending)).await?;
-    let held = Vec::new();
-    let stock = LockedStock { locked, held };
-    Ok(LockedBatch { pending, stock })
-}
-
-/// Moves the orders of products without a stock row out of `pending`.
-fn take_unknown(pending: &mut Vec<PendingOrder>, stock: &LockedStock) -> Vec<PendingOrder> {
-    let locked = stock.locked.iter().map(|it| &it.product_id);
-    let known: HashSet<&ProductId> = locked.chain(&stock.held).collect();
-    let is_unknown = |order: &mut PendingOrder| !known.contains(&order.request.product_id);
-    pending.extract_if(.., is_unknown).collect()
 }

@@ -28,6 +28,7 @@ pub(crate) fn order(product_id: &str, units: u32) -> NewOrder {
         },
         key: None,
         batch: None,
+        trace: None,
     }
 }
 

@@ -331,6 +331,7 @@ async fn place_batch(fixture: &Fixture) -> Expected {
     let batch = NewBatch {
         requests: orders.map(|order| order.request).into(),
         key: Some((key, BatchDigest::parse("2+3+4").unwrap())),
+        trace: None,
     };
     let caller = async {
         let result = batcher.place_all(batch).await;

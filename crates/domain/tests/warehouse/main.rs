@@ -172,6 +172,7 @@ impl Fixture {
             },
             key: None,
             batch: None,
+            trace: None,
         };
         let mut work = self.store.begin().await.unwrap();
         let accepted = work.accept(&[order]).await.unwrap();

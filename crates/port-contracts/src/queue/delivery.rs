@@ -10,9 +10,10 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{
-    QueueUnderTest, TIMEOUT, assert_all_in_order, ids, mixed_orders, orders, receipts,
+    QueueUnderTest, TIMEOUT, assert_all_in_order, ids, mixed_orders, orders, receipts, take,
     take_and_acknowledge,
 };
+use crate::builders::span_context;
 
 /// Interval for polling a value that a broker updates with a delay.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
@@ -44,6 +45,26 @@ pub async fn many_orders_in_one_publish_all_arrive_once(under_test: &QueueUnderT
     let mut consumer = under_test.consumer().await;
     let arrived = take_and_acknowledge(consumer.as_mut(), 2_000).await;
     assert_all_in_order(&arrived, &published);
+}
+
+/// A message has the trace of each of its orders that has one.
+pub async fn the_trace_of_an_order_is_delivered_with_it(under_test: &QueueUnderTest) {
+    let mut published = orders([1, 2, 3, 4], "p");
+    for index in [1, 3] {
+        published[index].trace = Some(span_context(7));
+    }
+    published[3].trace = Some(span_context(9));
+    under_test.publish(&published).await;
+    let mut consumer = under_test.consumer().await;
+    let messages = take(consumer.as_mut(), 4).await;
+    let mut traces: Vec<_> = messages
+        .iter()
+        .flat_map(|message| message.traces.clone())
+        .collect();
+    traces.sort_unstable();
+    let expected = [(OrderId(2), span_context(7)), (OrderId(4), span_context(9))];
+    assert_eq!(traces, expected);
+    consumer.acknowledge(&receipts(&messages)).await.unwrap();
 }
 
 /// Publishing an empty list succeeds.

@@ -18,6 +18,7 @@ macro_rules! queue_contracts {
                 orders_wait_for_a_consumer,
                 many_orders_in_one_publish_all_arrive_once,
                 publishing_an_empty_list_succeeds,
+                the_trace_of_an_order_is_delivered_with_it,
                 concurrent_publishers_receive_their_own_confirmations,
                 concurrent_consumers_receive_each_order_once,
                 the_depth_counts_messages_in_the_queue,

@@ -70,10 +70,7 @@ impl QueueUnderTest {
 
 fn orders(ids: impl IntoIterator<Item = i64>, product_id: &str) -> Vec<QueuedOrder> {
     ids.into_iter()
-        .map(|id| QueuedOrder {
-            order_id: OrderId(id),
-            product_id: product(product_id),
-        })
+        .map(|id| QueuedOrder::new(OrderId(id), product(product_id)))
         .collect()
 }
 

@@ -115,6 +115,7 @@ pub async fn keys_are_scoped_to_their_callers(storage: &StorageUnderTest) {
         request: request("p", 1),
         key: Some(key(scope, "k")),
         batch: None,
+        trace: None,
     };
     let accepted = storage.accept(&[of("one"), of("two"), of("")]).await;
     let ids: HashSet<_> = accepted.into_iter().map(|it| created(it).id).collect();

@@ -175,6 +175,7 @@ macro_rules! storage_contracts {
             outbox {
                 claims_return_the_oldest_entries_first_and_once,
                 orders_of_one_call_share_an_entry,
+                the_trace_of_an_order_is_claimed_with_it,
                 a_rolled_back_claim_has_no_effect,
                 relaxed_units_of_work_are_committed_or_rolled_back,
                 entries_are_released_and_removed,

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use domain::identifiers::OrderId;
-use domain::ports::{OutboxEntry, OutboxId};
+use domain::ports::{NewOrder, OutboxEntry, OutboxId};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use super::{StorageUnderTest, immediately};
-use crate::builders::new_order;
+use crate::builders::{keyed_order, new_order, span_context};
 
 const LONG: Duration = Duration::from_mins(10);
 const SHORT: Duration = Duration::from_millis(200);
@@ -56,6 +56,39 @@ pub async fn orders_of_one_call_share_an_entry(storage: &StorageUnderTest) {
     assert_eq!(storage.claim(1, LONG).await, first);
     storage.remove(&first).await;
     assert_eq!(orders_of(&storage.claim(10, LONG).await), later);
+}
+
+/// A claim returns the trace of each created order that has one, also of orders with keys; a repeat has no entry.
+pub async fn the_trace_of_an_order_is_claimed_with_it(storage: &StorageUnderTest) {
+    let traced = |number, order: NewOrder| NewOrder {
+        trace: Some(span_context(number)),
+        ..order
+    };
+    let requests = [
+        traced(1, new_order("p", 1)),
+        new_order("q", 1),
+        traced(2, keyed_order("r", 1, "k")),
+    ];
+    let placed = storage.place_all(&requests).await;
+    storage.accept(&[traced(3, keyed_order("r", 1, "k"))]).await;
+    storage
+        .place_all(&[
+            traced(4, new_order("p", 1)),
+            new_order("p", 1),
+            traced(5, new_order("p", 1)),
+        ])
+        .await;
+    let entries = storage.claim(10, LONG).await;
+    let claimed: Vec<Vec<_>> = entries
+        .iter()
+        .map(|entry| entry.orders.iter().map(|order| order.trace).collect())
+        .collect();
+    let of = |number| Some(span_context(number));
+    assert_eq!(
+        claimed,
+        [vec![of(1), None, of(2)], vec![of(4), None, of(5)]]
+    );
+    assert_eq!(orders_of(&entries[..1]), placed);
 }
 
 /// The writes of a relaxed unit of work are visible after its commit, also to units of work that are not relaxed.

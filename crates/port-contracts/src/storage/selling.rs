@@ -45,6 +45,7 @@ fn batch(name: &str, units: &[u32]) -> NewBatch {
     NewBatch {
         requests: units.iter().map(|&units| request("p", units)).collect(),
         key: Some((key("", name), digest)),
+        trace: None,
     }
 }
 

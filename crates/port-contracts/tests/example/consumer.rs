@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use domain::ports::{ConsumerProbe, OrderConsumer, QueueError, QueuedMessage, Receipt, Share};
 use tokio::time::sleep;
 
-use super::folders::{Folders, file_name, numbers, read_ids, unavailable};
+use super::folders::{Folders, file_name, numbers, read_orders, unavailable};
 
 /// Interval for polling an empty queue.
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
@@ -55,12 +55,12 @@ impl DirectoryConsumer {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 text => text?,
             };
-            let Some(order_ids) = read_ids(&text) else {
+            let Some(read) = read_orders(&text) else {
                 // An unreadable message affects no other message.
                 move_file(&waiting, &self.folders.dead().join(file_name(number)))?;
                 continue;
             };
-            orders += order_ids.len();
+            orders += read.len();
             if !taken.is_empty() && orders > limit {
                 break;
             }
@@ -70,9 +70,16 @@ impl DirectoryConsumer {
                     session: self.session,
                     tag: number,
                 };
-                taken.push(QueuedMessage { receipt, order_ids });
+                taken.push(QueuedMessage {
+                    receipt,
+                    order_ids: read.iter().map(|(id, _)| *id).collect(),
+                    traces: read
+                        .iter()
+                        .filter_map(|(id, it)| Some((*id, (*it)?)))
+                        .collect(),
+                });
             } else {
-                orders -= order_ids.len();
+                orders -= read.len();
             }
         }
         Ok(taken)

@@ -5,7 +5,8 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use domain::identifiers::OrderId;
-use domain::ports::QueueError;
+use domain::ports::{QueueError, QueuedOrder};
+use domain::trace::SpanContext;
 
 /// The directories: `waiting`, `dead`, and one for each consumer below `delivered`.
 #[derive(Clone)]
@@ -70,16 +71,28 @@ pub(crate) fn write(folder: &Path, number: u64, text: &str) -> io::Result<()> {
     fs::rename(half_written, folder.join(name))
 }
 
-/// Returns the order ids of a message, or `None` if the text is not a message.
-pub(crate) fn read_ids(text: &str) -> Option<Vec<OrderId>> {
-    let ids: Option<Vec<OrderId>> = text
-        .lines()
-        .map(|line| line.parse().ok().map(OrderId))
-        .collect();
-    ids.filter(|ids| !ids.is_empty())
+/// Orders of a message, each with its span if it is traced.
+pub(crate) type Orders = Vec<(OrderId, Option<SpanContext>)>;
+
+/// Returns the orders of a message, or `None` if the text is not a message.
+pub(crate) fn read_orders(text: &str) -> Option<Orders> {
+    let orders: Option<Orders> = text.lines().map(read_order).collect();
+    orders.filter(|orders| !orders.is_empty())
 }
 
-pub(crate) fn write_ids(ids: &[OrderId]) -> String {
-    let lines: Vec<String> = ids.iter().map(OrderId::to_string).collect();
-    lines.join("\n") + "\n"
+fn read_order(line: &str) -> Option<(OrderId, Option<SpanContext>)> {
+    let (id, trace) = line.split_once(' ').unwrap_or((line, ""));
+    Some((
+        OrderId(id.parse().ok()?),
+        SpanContext::parse_recorded(trace),
+    ))
+}
+
+/// Writes one line for each order: its id and, if it is traced, its span.
+pub(crate) fn write_orders(orders: &[QueuedOrder]) -> String {
+    let line = |order: &QueuedOrder| match order.trace {
+        Some(trace) => format!("{} {trace}\n", order.order_id),
+        None => format!("{}\n", order.order_id),
+    };
+    orders.iter().map(line).collect()
 }

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use domain::identifiers::OrderId;
 use domain::ports::{Backlog, OrderQueue, QueueError, QueuedOrder};
 
-use super::folders::{Folders, file_name, numbers, unavailable, write, write_ids};
+use super::folders::{Folders, file_name, numbers, unavailable, write, write_orders};
 
 /// Largest number of orders in a message, which one transaction settles easily.
 const ORDERS_A_MESSAGE: usize = 100;
@@ -51,9 +51,8 @@ impl OrderQueue for DirectoryQueue {
     async fn publish(&self, orders: &[QueuedOrder]) -> Result<Vec<OrderId>, QueueError> {
         let mut taken = Vec::with_capacity(orders.len());
         for packed in orders.chunks(ORDERS_A_MESSAGE) {
-            let ids: Vec<OrderId> = packed.iter().map(|order| order.order_id).collect();
-            match self.write(&self.folders.waiting(), &write_ids(&ids)) {
-                Ok(()) => taken.extend(ids),
+            match self.write(&self.folders.waiting(), &write_orders(packed)) {
+                Ok(()) => taken.extend(packed.iter().map(|order| order.order_id)),
                 Err(error) if taken.is_empty() => return Err(error),
                 // Orders on the disk are confirmed; the caller publishes the others again.
                 Err(_) => break,

@@ -167,9 +167,9 @@ pub(crate) async fn connect_error(options: RabbitOptions) -> String {
 /// Returns orders for the products `p0`, `p1`, … in turn.
 pub(crate) fn orders(ids: impl IntoIterator<Item = i64>, products: i64) -> Vec<QueuedOrder> {
     ids.into_iter()
-        .map(|id| QueuedOrder {
-            order_id: OrderId(id),
-            product_id: ProductId::parse(format!("p{}", id % products)).unwrap(),
+        .map(|id| {
+            let product_id = ProductId::parse(format!("p{}", id % products)).unwrap();
+            QueuedOrder::new(OrderId(id), product_id)
         })
         .collect()
 }

@@ -63,6 +63,7 @@ async fn settle_one(store: &SqliteStore, product: &ProductId) -> anyhow::Result<
             request,
             key: None,
             batch: None,
+            trace: None,
         }])
         .await?;
     let ids: Vec<OrderId> = accepted

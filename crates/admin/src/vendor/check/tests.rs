@@ -124,6 +124,7 @@ impl Fixture {
             },
             key: None,
             batch: None,
+            trace: None,
         };
         self.runtime.block_on(async {
             let mut work = store.begin().await.unwrap();

@@ -275,6 +275,7 @@ pub(super) fn unkeyed(quantity: u32) -> NewOrder {
         },
         key: None,
         batch: None,
+        trace: None,
     }
 }
 
@@ -297,5 +298,6 @@ pub(super) fn batch(quantities: &[u32], key: Option<&str>) -> NewBatch {
             let key = IdempotencyKey::parse("", key).unwrap();
             (key, BatchDigest::parse(digest.join("+")).unwrap())
         }),
+        trace: None,
     }
 }

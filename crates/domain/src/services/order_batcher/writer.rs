@@ -10,8 +10,13 @@ use tracing::{Instrument as _, info, info_span, warn};
 
 use super::transaction::Transaction;
 use super::write_request::{Decision, QueuedRequest};
-use crate::ports::{Clock, NewOrder, Notifier, Observer, Store, StoreError, Topic, WriteObserver};
+use crate::ports::{
+    Acceptance, Clock, NewOrder, Notifier, Observer, Store, StoreError, Topic, Tracer,
+    WriteObserver,
+};
 use crate::retry::{self, AsStoreError};
+use crate::services::stage_trace::{ACCEPT, StageTrace, TracedOrder, end_step};
+use crate::trace::SpanKind;
 
 /// Writes the orders of an [`OrderBatcher`](super::OrderBatcher). Clones share the pending orders; each has a transaction of
 /// its own.
@@ -26,6 +31,7 @@ pub struct BatchWriter {
     pub(super) max_batch: usize,
     pub(super) observer: Arc<dyn Observer>,
     pub(super) writes: Arc<dyn WriteObserver>,
+    pub(super) tracer: Arc<dyn Tracer>,
 }
 
 /// The pending write requests. When the last writer is dropped, no writer will process them: each caller gets an error
@@ -53,6 +59,13 @@ impl BatchWriter {
     #[must_use]
     pub fn with_write_observer(mut self, writes: Arc<dyn WriteObserver>) -> Self {
         self.writes = writes;
+        self
+    }
+
+    /// Records the spans of traced orders with `tracer`.
+    #[must_use]
+    pub fn with_tracer(mut self, tracer: Arc<dyn Tracer>) -> Self {
+        self.tracer = tracer;
         self
     }
 
@@ -154,9 +167,16 @@ impl BatchWriter {
 
     async fn write_and_commit(&self, part: &Transaction) -> Result<Vec<Decision>, WriteError> {
         let failed = |begun| move |error| WriteError { error, begun };
-        let mut work = self.store.begin().await.map_err(failed(false))?;
         let orders: Vec<NewOrder> = part.orders().cloned().collect();
+        let is_traced = orders.iter().any(|order| order.trace.is_some());
+        let mut trace = StageTrace::begin(&*self.tracer, &*self.clock, ACCEPT, is_traced);
+        let mut work = self.store.begin().await.map_err(failed(false))?;
         let accepted = work.accept(&orders).await.map_err(failed(true))?;
+        end_step(&mut trace, "insert orders", SpanKind::Store);
+        let traced = match &trace {
+            Some(_) => self.traced(&orders, &accepted),
+            None => Vec::new(),
+        };
         let decisions = part.decide(accepted);
         if !are_conflicting(&decisions) {
             let notifies = created(&decisions) > 0 && !work.notify_on_commit(Topic::Outbox);
@@ -167,8 +187,23 @@ impl BatchWriter {
             if notifies {
                 self.notifier.notify(Topic::Outbox);
             }
+            if let Some(mut trace) = trace {
+                trace.end_step("commit orders", SpanKind::Store);
+                trace.record(orders.len(), &traced);
+            }
         }
         Ok(decisions)
+    }
+
+    /// Returns the traced orders that were created.
+    fn traced(&self, orders: &[NewOrder], accepted: &[Acceptance]) -> Vec<TracedOrder> {
+        let created = orders.iter().zip(accepted);
+        created
+            .filter_map(|(order, accepted)| {
+                let (id, parent) = (accepted.created()?.id, order.trace?);
+                Some(TracedOrder::new(&*self.tracer, id, parent))
+            })
+            .collect()
     }
 }
 

@@ -5,12 +5,12 @@ use std::sync::Mutex;
 
 use super::*;
 use crate::allocation::most_available_first;
-use crate::identifiers::VendorId;
+use crate::identifiers::{ProductId, VendorId};
 use crate::order::{OrderRequest, RejectReason};
-use crate::ports::{FirstSyncs, MockUnitOfWork, UntriedVendors};
+use crate::ports::{FirstSyncs, LockedStock, MockUnitOfWork, UntriedVendors};
 use crate::quantity::Quantity;
 use crate::services::scripted::{clock, store};
-use crate::settlement::{Outcome, SettledOrder};
+use crate::settlement::{Outcome, PendingOrder, SettledOrder};
 use crate::stock::{ProductStock, VendorStock};
 
 const GRACE: Duration = Duration::from_secs(30);
