@@ -11,6 +11,10 @@ use crate::shard::shard_of;
 /// Maximum order ids in a message that is written. A reader accepts more if the body is within [`MAX_BODY_BYTES`].
 pub(crate) const MAX_IDS_PER_MESSAGE: usize = 1024;
 
+/// Maximum traces in a message, about 80 bytes each. All headers of a message must fit into one frame, of which AMQP guarantees
+/// 4,096 bytes; a larger frame makes the broker close the connection.
+pub(crate) const MAX_TRACES_PER_MESSAGE: usize = 32;
+
 /// Maximum size of a body that is decoded.
 pub(crate) const MAX_BODY_BYTES: usize = 64 * 1024;
 
@@ -65,7 +69,7 @@ pub(crate) fn decode(body: &[u8]) -> Result<Vec<OrderId>, Unreadable> {
 pub(crate) struct MessageBatch {
     pub(crate) shard: u16,
     pub(crate) order_ids: Vec<OrderId>,
-    /// The span of each traced order.
+    /// The spans of the first [`MAX_TRACES_PER_MESSAGE`] traced orders.
     pub(crate) traces: Vec<(OrderId, SpanContext)>,
 }
 
@@ -79,7 +83,9 @@ pub(crate) fn pack(orders: &[QueuedOrder], shards: u16) -> Vec<MessageBatch> {
         let last = slot.and_then(|index| batches.get_mut(index));
         if let Some(batch) = last.filter(|it| it.order_ids.len() < MAX_IDS_PER_MESSAGE) {
             batch.order_ids.push(order.order_id);
-            batch.traces.extend(traced(order));
+            if batch.traces.len() < MAX_TRACES_PER_MESSAGE {
+                batch.traces.extend(traced(order));
+            }
         } else {
             *slot = Some(batches.len());
             batches.push(MessageBatch {
@@ -113,6 +119,28 @@ mod tests {
     fn the_largest_encoded_message_is_decoded() {
         let ids = vec![OrderId(i64::MAX); MAX_IDS_PER_MESSAGE];
         assert_eq!(decode(&encode(&ids).unwrap()).unwrap(), ids);
+    }
+
+    #[test]
+    fn traces_of_a_message_fit_into_the_smallest_frame() {
+        let context = SpanContext::parse_recorded(&format!("00-{:032x}-{:016x}-01", 1, 1)).unwrap();
+        let orders: Vec<QueuedOrder> = (0..1024)
+            .map(|index| QueuedOrder {
+                trace: Some(context),
+                ..QueuedOrder::new(OrderId(i64::MAX - index), ProductId::parse("p").unwrap())
+            })
+            .collect();
+        let [batch] = pack(&orders, 1).try_into().unwrap();
+        assert_eq!((batch.order_ids.len(), batch.traces.len()), (1024, 32));
+        // A key with its length, the type of the value, and a text with its length.
+        let entry = |key: &str| 1 + key.len() + 1 + 4 + context.to_string().len();
+        let table: usize = batch
+            .traces
+            .iter()
+            .map(|(id, _)| entry(&id.to_string()))
+            .sum();
+        // The other properties are about 100 bytes, and a frame has at least 4,096 (AMQP 0-9-1, 4.2.3).
+        assert!(table + entry("traceparent") < 3_900, "{table}");
     }
 
     #[test]

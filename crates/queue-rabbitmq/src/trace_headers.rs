@@ -1,11 +1,14 @@
 //! The headers of a message for traced orders.
 //!
-//! `traceparent` is that of the first traced order, for programs that know only one per message. `traceparents` is a table of all,
-//! by order id, because a message has up to 1,024 orders, each with a trace of its own.
+//! `traceparent` is that of the first traced order, for programs that know only one per message. `traceparents` is a table by order
+//! id, because a message has up to 1,024 orders, each with a trace of its own; it has at most [`MAX_TRACES_PER_MESSAGE`].
 
 use amiquip::{AmqpProperties, AmqpValue, FieldTable};
 use domain::identifiers::OrderId;
 use domain::trace::SpanContext;
+
+#[cfg(doc)]
+use crate::message::MAX_TRACES_PER_MESSAGE;
 
 const ONE: &str = "traceparent";
 const BY_ORDER: &str = "traceparents";

@@ -78,8 +78,9 @@ pub struct Backlog {
 #[async_trait]
 pub trait OrderQueue: Send + Sync {
     /// Publishes orders and returns the ids of those that the queue has stored durably. The others may or may not have been
-    /// stored: the caller publishes them again. MUST deliver the trace of each order with it. MUST preserve the order among the orders of one product, MUST NOT count a
-    /// message that was routed to no queue, and MUST return within a bounded time.
+    /// stored: the caller publishes them again. MUST deliver the trace of each order with it, except that a message may have
+    /// only its first 32 traces. MUST preserve the order among the orders of one product, MUST NOT count a message that was
+    /// routed to no queue, and MUST return within a bounded time.
     async fn publish(&self, orders: &[QueuedOrder]) -> Result<Vec<OrderId>, QueueError>;
 
     /// Returns the numbers of undelivered and of dead messages. MUST return within a bounded time.
