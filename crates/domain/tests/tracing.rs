@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::allocation::most_available_first;
-use domain::identifiers::{OrderId, ProductId};
+use domain::identifiers::{IdempotencyKey, OrderId, ProductId};
 use domain::order::OrderRequest;
 use domain::ports::{
     Clock, NewOrder, NoopNotifier, NoopTracer, OrderConsumer as _, QueuedMessage, Tracer,
@@ -256,6 +256,21 @@ async fn trace_of_a_batch_request_follows_its_first_order() {
         .flat_map(|it| it.traces.iter().map(|(id, _)| *id))
         .collect();
     assert_eq!(order_ids, [placed.orders[0].id]);
+}
+
+#[tokio::test]
+async fn repeat_of_a_traced_request_records_no_batch() {
+    let recording = Arc::new(RecordingTracer::default());
+    let tracer: Arc<dyn Tracer> = recording.clone();
+    let flow = Flow::start(&tracer);
+    let keyed = || NewOrder {
+        key: Some(IdempotencyKey::parse("", "k").unwrap()),
+        ..order(tracer.new_trace())
+    };
+    flow.batcher.place(keyed()).await.unwrap();
+    assert_ne!(recording.take(), []);
+    assert!(flow.batcher.place(keyed()).await.unwrap().replayed);
+    assert_eq!(recording.take(), []);
 }
 
 /// A process that records no spans passes the trace on to those that do.

@@ -98,9 +98,11 @@ impl<'a> StageTrace<'a> {
         self.steps.push((name, kind, self.clock.now()));
     }
 
-    /// Records the spans. `batch` is the number of orders, including those that are not traced.
+    /// Records the spans; none if the stage succeeded for no traced order. `batch` is the number of orders, including those that
+    /// are not traced.
     pub(crate) fn record(self, batch: usize, orders: &[TracedOrder]) {
-        let Some(ended) = self.steps.last().map(|(_, _, ended)| *ended) else {
+        let ended = self.steps.last().map(|(_, _, ended)| *ended);
+        let Some(ended) = ended.filter(|_| !orders.is_empty()) else {
             return;
         };
         let of_batch = self.tracer.new_trace();
